@@ -1,0 +1,129 @@
+//! The event as CloudEvents 1.0 structured JSON (`application/cloudevents+json`).
+//!
+//! The version is in the `type`. Specimens of every version ever published live in `history/`, and a
+//! test reads them all.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::call::CallChange;
+use crate::event::{ContactKey, Content, Direction, Event, EventKey, SourceName, Trust, Unreadable, micros};
+use crate::identifier::Party;
+use crate::raw::Raw;
+
+/// The media type of what [`Event::to_json`] gives.
+pub const MEDIA_TYPE: &str = "application/cloudevents+json";
+
+const CALL: &str = "frontdesk.call.v1";
+const UNREADABLE: &str = "frontdesk.unreadable.v1";
+
+/// Bytes that are no event of ours. It will never succeed; keep it as a dead letter.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecodable {
+    #[error("it is no contact event: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("its type `{0}` is not known to this version")]
+    UnknownType(String),
+    #[error("its type is `{0}`, but its data has no such part")]
+    MissingPart(&'static str),
+    #[error("its specversion `{0}` is not 1.0")]
+    SpecVersion(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    specversion: String,
+    r#type: String,
+    source: SourceName,
+    id: String,
+    subject: ContactKey,
+    time: Timestamp,
+    #[serde(default)]
+    datacontenttype: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    data: Data,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Data {
+    direction: Direction,
+    received_at: Timestamp,
+    trust: Trust,
+    from: Option<Party>,
+    to: Vec<Party>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<CallChange>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unreadable: Option<Unreadable>,
+    raw: Option<Raw>,
+}
+
+impl Content {
+    /// The CloudEvents `type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Content::Call(_) => CALL,
+            Content::Unreadable(_) => UNREADABLE,
+        }
+    }
+}
+
+impl Event {
+    /// As it is journalled, published and logged.
+    pub fn to_json(&self) -> Vec<u8> {
+        let (call, unreadable) = match self.content.clone() {
+            Content::Call(change) => (Some(change), None),
+            Content::Unreadable(why) => (None, Some(why)),
+        };
+        let envelope = Envelope {
+            specversion: "1.0".to_owned(),
+            r#type: self.content.type_name().to_owned(),
+            source: self.key.source.clone(),
+            id: self.key.id.clone(),
+            subject: self.contact.clone(),
+            time: self.occurred_at,
+            datacontenttype: Some("application/json".to_owned()),
+            traceparent: self.traceparent.clone(),
+            data: Data {
+                direction: self.direction,
+                received_at: self.received_at,
+                trust: self.trust,
+                from: self.from.clone(),
+                to: self.to.clone(),
+                call,
+                unreadable,
+                raw: self.raw.clone(),
+            },
+        };
+        serde_json::to_vec(&envelope).expect("an envelope has no map with keys that are not text")
+    }
+
+    /// Reads any version ever published. Fields it does not know are ignored, so that an older reader
+    /// gets by beside a newer writer.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Undecodable> {
+        let envelope: Envelope = serde_json::from_slice(bytes)?;
+        if envelope.specversion != "1.0" {
+            return Err(Undecodable::SpecVersion(envelope.specversion));
+        }
+        let data = envelope.data;
+        let content = match envelope.r#type.as_str() {
+            CALL => Content::Call(data.call.ok_or(Undecodable::MissingPart(CALL))?),
+            UNREADABLE => Content::Unreadable(data.unreadable.ok_or(Undecodable::MissingPart(UNREADABLE))?),
+            _ => return Err(Undecodable::UnknownType(envelope.r#type)),
+        };
+        Ok(Self {
+            key: EventKey { source: envelope.source, id: envelope.id },
+            contact: envelope.subject,
+            occurred_at: micros(envelope.time),
+            received_at: micros(data.received_at),
+            traceparent: envelope.traceparent,
+            direction: data.direction,
+            trust: data.trust,
+            from: data.from,
+            to: data.to,
+            content,
+            raw: data.raw,
+        })
+    }
+}

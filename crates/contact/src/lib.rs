@@ -1,0 +1,27 @@
+//! The language: what happened, on which channel, by whom.
+//!
+//! Everything that crosses a boundary between crates or processes is said in these types. They know
+//! serde and nothing else: no runtime, no SQL, no broker.
+//!
+//! Reading order: [`event`] (the central type), [`call`] (what a telephone call says), [`identifier`]
+//! (how people are addressed), [`raw`] (what arrived, byte for byte), [`ids`] (names of our own
+//! things, derived and never minted), [`envelope`] (the event as CloudEvents JSON), [`suspect`] (a request
+//! that was not believed).
+
+pub mod call;
+pub mod envelope;
+pub mod event;
+pub mod identifier;
+pub mod ids;
+pub mod raw;
+pub mod suspect;
+
+pub use call::{Basis, CallChange, CallState, Outcome, Recording, RecordingKind, Transcript};
+pub use envelope::Undecodable;
+pub use event::{
+    Channel, ContactKey, Content, Direction, Event, EventKey, Invalid, SourceName, Trust, Unreadable, micros,
+};
+pub use identifier::{Identifier, IdentifierKind, Level, Party};
+pub use ids::{ClientId, ContactId, ConversationId, EntryId, content_digest};
+pub use raw::{INLINE_LIMIT, Raw, RawBytes};
+pub use suspect::Suspect;

@@ -1,0 +1,55 @@
+//! Every version of the event ever published is still read, and what is written today is what is read.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+use std::fs;
+use std::path::Path;
+
+use contact::{Content, Event, Undecodable};
+
+fn specimens() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("history");
+    let mut found: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_specimen_is_read_and_survives_the_round_trip() {
+    let specimens = specimens();
+    assert!(specimens.len() >= 3, "the history is not to be thinned out");
+    for (name, bytes) in specimens {
+        let event = Event::from_json(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(name.starts_with(event.content.type_name()), "{name} holds a {}", event.content.type_name());
+        assert_eq!(Event::from_json(&event.to_json()).unwrap(), event, "{name}");
+    }
+}
+
+#[test]
+fn every_type_has_a_specimen() {
+    let names: Vec<_> = specimens().into_iter().map(|(name, _)| name).collect();
+    for content in [
+        Content::Call(contact::CallChange::default()),
+        Content::Unreadable(contact::Unreadable { reason: String::new(), field: None }),
+    ] {
+        assert!(names.iter().any(|name| name.starts_with(content.type_name())), "{}", content.type_name());
+    }
+}
+
+#[test]
+fn what_is_not_an_event_says_why() {
+    let (_, good) = specimens().remove(0);
+    let text = String::from_utf8(good).unwrap();
+    let unknown = text.replace("frontdesk.call.v1", "frontdesk.fax.v9");
+    assert!(
+        matches!(Event::from_json(unknown.as_bytes()), Err(Undecodable::UnknownType(t)) if t == "frontdesk.fax.v9")
+    );
+    let empty = text.replace("\"call\"", "\"column\"");
+    assert!(matches!(Event::from_json(empty.as_bytes()), Err(Undecodable::MissingPart(_))));
+    assert!(matches!(Event::from_json(b"{"), Err(Undecodable::Json(_))));
+    let newer = text.replace("\"outcome\"", "\"mood\": 1, \"outcome\"");
+    assert!(Event::from_json(newer.as_bytes()).is_ok(), "an unknown field is no reason to refuse");
+}

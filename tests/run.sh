@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Runs every check of this checkout: format, lints, build, all tests; installs the servers they need first.
+# Arguments are names of tests to run instead of all, e.g. `tests/run.sh journal`.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+if [[ ${CI:-} ]]; then export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never NO_COLOR=1 TERM=dumb; fi
+
+# step NAME COMMAND...: runs the command and says how long it took; the first failure ends the run.
+step() {
+    doing=$1 began=$SECONDS
+    shift
+    printf '\n== %s\n' "$doing"
+    "$@"
+    printf '== %s: ok, %d s\n' "$doing" $((SECONDS - began))
+}
+trap '(($? == 0)) || printf "== %s: FAILED after %d s\n" "$doing" $((SECONDS - began))' EXIT
+
+# The tests start servers of their own, throwaway ones; only the programs have to be here.
+programs() {
+    if ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+        deploy/install-packages.sh postgresql
+    fi
+    tools=$(deploy/install-tools.sh --lint)
+}
+step "programs" programs
+export PATH="$tools:$PATH"
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "build" cargo build --workspace --all-targets --locked
+step "examples in the documentation" cargo test --doc --workspace --locked
+
+# Last and in place of this script, so that the runner's summary is the closing line.
+printf '\n== tests\n'
+if cargo nextest --version >/dev/null 2>&1; then
+    exec cargo nextest run --workspace --locked --no-fail-fast "$@"
+fi
+echo "cargo-nextest is not installed (cargo install cargo-nextest --locked); using the slower cargo test."
+exec cargo test --workspace --all-targets --locked --no-fail-fast -- "$@"
