@@ -1,0 +1,43 @@
+//! What a connector is, and the ports through which it speaks to the rest of the house.
+//!
+//! A connector reads one kind of source (a phone system, mailboxes, a chat) and turns each inbound
+//! contact into [`contact::Event`]s. It knows neither NATS nor SQL: it hands over to [`Intake`] and
+//! says "got it" to its source only after that returned.
+//!
+//! Reading order: this file (a connector is a value), [`ports`] (where it puts things),
+//! [`mod@supervise`] (who restarts it), [`testing`] (the contract every connector is tested by).
+
+pub mod ports;
+pub mod supervise;
+pub mod testing;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+pub use ports::{Held, Intake, IntakeError, Quarantine};
+pub use supervise::{Supervisor, TaskState};
+
+/// Something people can reach us through.
+pub struct Connector {
+    /// `phone`, `email`, `chat`.
+    pub name: &'static str,
+    /// Doors it opens on our HTTP server: webhooks, sockets. May be empty.
+    pub routes: axum::Router,
+    /// What it does by itself: watching a mailbox, polling. Each is restarted when it ends.
+    pub tasks: Vec<Task>,
+}
+
+/// One thing a connector does by itself. `run` is called again after every end or error.
+pub struct Task {
+    /// For logs and metrics: `email/support`.
+    pub name: String,
+    pub run: Box<dyn Fn() -> BoxFuture<'static, Result<(), TaskError>> + Send + Sync>,
+}
+
+/// Why a task ended; read by a person, so any error will do.
+pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where the time comes from. Only the binary reads the real clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,0 +1,223 @@
+//! The nouns, as the decisions see them and a store keeps them.
+
+use std::str::FromStr;
+
+use contact::{
+    Channel, ClientId, ContactId, ContactKey, ConversationId, Direction, EntryId, Event, Identifier, Invalid,
+    Level, SourceName, Trust,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::call::Call;
+
+/// An event on its way into the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    pub event: Event,
+    /// The event's JSON exactly as it was published; the log keeps this text.
+    pub payload: String,
+    /// When the decision about it was taken: now, or what the log says at a replay.
+    pub recorded_at: Timestamp,
+}
+
+/// An event in the log. Positions begin at 1 and have no gaps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logged {
+    pub position: i64,
+    pub recorded_at: Timestamp,
+    pub payload: String,
+}
+
+/// The person or organisation a timeline belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub id: ClientId,
+    pub name: Option<String>,
+    pub segment: Option<String>,
+    pub created_at: Timestamp,
+    /// The latest moment they reached us or we them.
+    pub last_contact_at: Timestamp,
+    /// The end of the latest talk: what was owed before it is owed no more.
+    pub reached_at: Option<Timestamp>,
+    pub rev: i64,
+}
+
+/// An identifier and the one client who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub identifier: Identifier,
+    pub client: ClientId,
+    pub level: Level,
+    pub since: Timestamp,
+}
+
+/// One interaction, folded from one or more events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contact {
+    pub id: ContactId,
+    pub key: ContactKey,
+    pub source: SourceName,
+    pub direction: Direction,
+    pub trust: Trust,
+    pub client: Option<ClientId>,
+    pub conversation: Option<ConversationId>,
+    /// The entry that shows it: a call has exactly one.
+    pub entry: EntryId,
+    /// How many facts changed it; also the `rev` of its entry.
+    pub rev: i64,
+    pub state: ContactState,
+    pub occurred_at: Timestamp,
+    pub recorded_at: Timestamp,
+}
+
+/// What the facts about a contact add up to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactState {
+    Call(Call),
+}
+
+/// One line of a client's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub id: EntryId,
+    pub kind: EntryKind,
+    pub channel: Channel,
+    pub direction: Direction,
+    pub source: SourceName,
+    pub trust: Trust,
+    /// Rises with every change of the entry, beginning at 1.
+    pub rev: i64,
+    pub occurred_at: Timestamp,
+    /// When it first stood on the timeline.
+    pub recorded_at: Timestamp,
+    pub client: Option<ClientId>,
+    pub contact: ContactId,
+    pub conversation: Option<ConversationId>,
+    pub agent: Option<String>,
+    /// One line for a person.
+    pub summary: String,
+    /// JSON, by channel; see the HTTP contract.
+    pub content: String,
+}
+
+/// Contacts and replies about one matter; what is owned, answered, promised, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub status: Status,
+    pub client: Option<ClientId>,
+    /// What contacts must share, besides the client, to be about one matter; `phone` for all calls.
+    pub thread: String,
+    pub channel: Channel,
+    pub queue: String,
+    pub priority: i32,
+    pub assignee: Option<String>,
+    pub opened_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub due_at: Option<Timestamp>,
+    pub callback: Option<Callback>,
+    pub last_entry: Option<EntryId>,
+    pub rev: i64,
+}
+
+impl Conversation {
+    /// It waits for something, so new contacts of its client and thread belong to it.
+    pub fn is_open(&self) -> bool {
+        self.status != Status::Resolved
+    }
+}
+
+/// An outbound call we owe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// Our calls that reached nobody since it is owed.
+    pub attempts: u32,
+    /// The calls that were missed: five of one client are one callback.
+    pub missed: u32,
+    /// When the first of them was.
+    pub since: Timestamp,
+    /// When the client was reached; what follows begins a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $Name:ident, $noun:literal { $($(#[$vdoc:meta])* $Variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $Name { $($(#[$vdoc])* #[serde(rename = $word)] $Variant),+ }
+
+        impl $Name {
+            pub const ALL: &[$Name] = &[$($Name::$Variant),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $($Name::$Variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $Name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $Name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| {
+                    Invalid(format!(concat!("`{}` is no ", $noun, "; it is one of ", $($word, " "),+), text).trim_end().to_owned())
+                })
+            }
+        }
+    };
+}
+
+words!(EntryKind, "kind of entry" { Contact = "contact", Reply = "reply", Note = "note", Change = "change" });
+words!(Status, "status" { Open = "open", Pending = "pending", Snoozed = "snoozed", Resolved = "resolved" });
+words!(FeedKind, "kind of change" { Entry = "entry", Conversation = "conversation", Client = "client" });
+words!(
+    /// What a token may do; each includes the ones before it, but `reader` reads only.
+    Role, "role" { Reader = "reader", Agent = "agent", Supervisor = "supervisor", Admin = "admin" }
+);
+words!(LetterState, "state of a dead letter" { Open = "open", Retried = "retried", Discarded = "discarded" });
+
+/// One change, numbered. It says what changed, not how: the reader looks the present state up, so the
+/// feed holds no personal data and erasure need not rewrite it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedItem {
+    /// Begins at 1, without gaps.
+    pub position: i64,
+    pub kind: FeedKind,
+    /// Of the entry, conversation or client.
+    pub id: Uuid,
+    pub rev: i64,
+}
+
+/// What could not be processed, kept with its reason and a way back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// 32 hex digits, derived from what is kept; keeping the same thing twice is keeping it once.
+    pub id: String,
+    /// `None` when not even the source could be read.
+    pub source: Option<SourceName>,
+    pub received_at: Timestamp,
+    pub reason: String,
+    pub field: Option<String>,
+    /// The bus message's payload; not UTF-8 only if the message was not.
+    pub payload: Vec<u8>,
+    pub state: LetterState,
+}
+
+/// A key to the API. The secret itself is never kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// 32 hex digits of the SHA-256 of the secret.
+    pub id: String,
+    pub name: String,
+    pub role: Role,
+    pub created_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}

@@ -1,0 +1,259 @@
+//! What a store promises. Two dozen coarse, set-based methods; the decisions are elsewhere.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use async_trait::async_trait;
+use contact::{
+    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, IdentifierKind, SourceName, Suspect,
+};
+use jiff::Timestamp;
+
+use crate::model::{
+    Arrival, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState,
+    Logged, Status, Token,
+};
+
+/// SQLite or PostgreSQL. Reads see what is committed.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Takes the writer, and with it the right to decide: on both stores at most one [`Tx`] exists at
+    /// any moment over all processes, so what it reads stays true until it commits.
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;
+
+    /// Answers at once whether the store can be reached and written.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    // --- reading for the API
+
+    async fn clients(&self, ids: &[ClientId]) -> Result<Vec<Card>, StoreError>;
+    /// Newest first (by id, which sorts by creation). `identifier` finds holders only, never claimants.
+    async fn find_clients(&self, find: &FindClients, page: Page<ClientId>) -> Result<Vec<Card>, StoreError>;
+    /// Newest first by (`occurred_at`, id), beginning below `page.after`.
+    async fn timeline(
+        &self,
+        client: ClientId,
+        channel: Option<Channel>,
+        page: Page<(Timestamp, EntryId)>,
+    ) -> Result<Vec<Entry>, StoreError>;
+    /// Newest first, also those without a client.
+    async fn contacts(&self, find: &FindContacts, page: Page<ContactId>) -> Result<Vec<Entry>, StoreError>;
+    /// The contact with every event of it as logged, oldest first.
+    async fn contact(&self, id: ContactId) -> Result<Option<(Entry, Vec<Logged>)>, StoreError>;
+    /// Newest first.
+    async fn conversations(
+        &self,
+        find: &FindConversations,
+        page: Page<ConversationId>,
+    ) -> Result<Vec<ConversationView>, StoreError>;
+    async fn conversation(&self, id: ConversationId) -> Result<Option<ConversationView>, StoreError>;
+    /// Up to `limit` changes after `position`, in order, each with the present state of what changed.
+    async fn feed(&self, after: i64, limit: usize) -> Result<Vec<FeedChange>, StoreError>;
+    /// The last position, 0 when there is none.
+    async fn feed_head(&self) -> Result<i64, StoreError>;
+
+    // --- the operator's shelves
+
+    /// Keeps letters; one already kept is left as it is, except that a `Retried` one that failed again
+    /// is open again.
+    async fn bury(&self, letters: &[DeadLetter]) -> Result<(), StoreError>;
+    async fn letters(
+        &self,
+        state: Option<LetterState>,
+        page: Page<String>,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+    async fn letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError>;
+    /// False when there is no such letter.
+    async fn set_letter(&self, id: &str, state: LetterState) -> Result<bool, StoreError>;
+
+    /// Keeps suspects up to `per_source` requests or `bytes_per_source`; gives how many were dropped.
+    async fn hold(&self, suspects: &[Suspect], bounds: HoldBounds) -> Result<u64, StoreError>;
+    async fn suspects(
+        &self,
+        source: Option<&SourceName>,
+        page: Page<String>,
+    ) -> Result<Vec<Suspect>, StoreError>;
+    async fn suspect(&self, id: &str) -> Result<Option<Suspect>, StoreError>;
+    /// Takes it off the shelf, released or discarded; false when it was not there.
+    async fn drop_suspect(&self, id: &str) -> Result<bool, StoreError>;
+
+    async fn add_token(&self, token: &Token) -> Result<(), StoreError>;
+    async fn token(&self, id: &str) -> Result<Option<Token>, StoreError>;
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
+    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// What was answered to an `Idempotency-Key` of this caller, if it was seen before.
+    async fn answered(&self, caller: &str, key: &str) -> Result<Option<Answered>, StoreError>;
+    /// Remembers the answer; the first one stays. Answers older than `forget_before` are forgotten.
+    async fn remember(
+        &self,
+        caller: &str,
+        key: &str,
+        answer: &Answered,
+        forget_before: Timestamp,
+    ) -> Result<(), StoreError>;
+}
+
+/// The one transaction that may decide. Dropped without [`Tx::commit`] it leaves no trace.
+#[async_trait]
+pub trait Tx: Send {
+    /// Everything the decisions about a batch need, in a fixed number of statements.
+    async fn read(&mut self, wanted: &Wanted) -> Result<Known, StoreError>;
+    /// Everything that was decided, set-based.
+    async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
+    /// Up to `limit` events of the log after `position`, in order.
+    async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError>;
+    /// Empties clients, identifiers, contacts, entries and conversations. Log and feed stay.
+    async fn clear_projections(&mut self) -> Result<(), StoreError>;
+    /// A digest of everything projected, per client.
+    async fn digests(&mut self) -> Result<Digests, StoreError>;
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// SHA-256 in hex over all projected rows of each client; `None` holds what belongs to nobody.
+pub type Digests = BTreeMap<Option<ClientId>, String>;
+
+/// What a batch makes one ask. Without repetitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// [`contact::EventKey::digest`]
+    pub events: Vec<[u8; 16]>,
+    /// [`contact::ContactKey::digest`]
+    pub contacts: Vec<[u8; 16]>,
+    pub identifiers: Vec<Identifier>,
+}
+
+/// What the store answers.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Those of the wanted events that are in the log already.
+    pub events: HashSet<[u8; 16]>,
+    pub contacts: HashMap<[u8; 16], Contact>,
+    pub holders: HashMap<Identifier, ClientId>,
+    /// The clients of those contacts and holders.
+    pub clients: HashMap<ClientId, Client>,
+    /// The open conversations of those clients, and the conversations of those contacts.
+    pub conversations: HashMap<ConversationId, Conversation>,
+    /// The last positions of the log and the feed; 0 when empty.
+    pub log_position: i64,
+    pub feed_position: i64,
+}
+
+/// What was decided. Rows are whole: the store inserts or replaces them by id.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// With their positions; empty at a replay.
+    pub log: Vec<(i64, Arrival)>,
+    pub clients: Vec<Client>,
+    pub holders: Vec<Holder>,
+    pub contacts: Vec<Contact>,
+    pub entries: Vec<Entry>,
+    pub conversations: Vec<Conversation>,
+    /// Empty at a replay.
+    pub feed: Vec<FeedItem>,
+    pub letters: Vec<DeadLetter>,
+}
+
+/// A page of a list: up to `limit` items below (newest-first lists) `after`.
+#[derive(Clone, Debug)]
+pub struct Page<Cursor> {
+    pub after: Option<Cursor>,
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct FindClients {
+    pub identifier: Option<Identifier>,
+    /// Part of a name or an identifier, compared without regard to case.
+    pub q: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct FindContacts {
+    pub channel: Option<Channel>,
+    pub source: Option<SourceName>,
+    /// Only those that belong to no client.
+    pub nobodys: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct FindConversations {
+    pub status: Option<Status>,
+    pub queue: Option<String>,
+    pub assignee: Option<String>,
+    pub channel: Option<Channel>,
+    pub client: Option<ClientId>,
+}
+
+/// A client with how they are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    pub client: Client,
+    pub identifiers: Vec<Holder>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConversationView {
+    pub conversation: Conversation,
+    pub client: Option<Client>,
+    pub last_entry: Option<Entry>,
+}
+
+/// One change of the feed with the present state of what changed; the state is `None` when it is gone.
+#[derive(Clone, Debug)]
+pub struct FeedChange {
+    pub position: i64,
+    pub kind: FeedKind,
+    pub rev: i64,
+    pub entry: Option<Entry>,
+    pub conversation: Option<Conversation>,
+    /// The client of the entry or conversation, or the one that changed.
+    pub client: Option<Card>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct HoldBounds {
+    pub per_source: u64,
+    pub bytes_per_source: u64,
+}
+
+/// A remembered answer to a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// A digest of the request: the same key with another request is refused.
+    pub request: String,
+    pub status: u16,
+    pub body: Vec<u8>,
+    pub at: Timestamp,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, is full, busy or shutting down: nobody's fault, try again later.
+    #[error("the store is away while it should {doing}")]
+    Away {
+        doing: &'static str,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It refuses this very request, and will do so again.
+    #[error("the store could not {doing}")]
+    Refused {
+        doing: &'static str,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Away { .. })
+    }
+}
+
+impl FindClients {
+    /// The holder of one phone number or e-mail address.
+    pub fn by(kind: IdentifierKind, value: impl Into<String>) -> Self {
+        Self { identifier: Some(Identifier { kind, value: value.into() }), q: None }
+    }
+}
