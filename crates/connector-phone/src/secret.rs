@@ -1,0 +1,146 @@
+//! A secret of the configuration: compared in constant time, never printed.
+
+use std::fmt;
+use std::path::Path;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// A text that is wiped when dropped and shows as `[redacted]`.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Takes the text as it is.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
+    /// The content of a file without its one trailing newline (`\n` or `\r\n`).
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not UTF-8.
+    pub fn from_file(path: &Path) -> std::io::Result<Self> {
+        let mut text = std::fs::read_to_string(path)?;
+        if text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        Ok(Self::new(text))
+    }
+
+    /// Whether `other` is the same text. The time it takes tells neither where they differ nor how
+    /// long the secret is.
+    pub fn is(&self, other: &[u8]) -> bool {
+        Sha256::digest(self.expose()).ct_eq(&Sha256::digest(other)).into()
+    }
+
+    /// The bytes, to key a signature with.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        lenient::text(deserializer).map(Secret::new)
+    }
+}
+
+/// Text fields that may arrive as a number or a truth value: an environment variable has no types, so
+/// `FRONTDESK__PHONE__MAIN__AUTH_TOKEN=123` is read as a number.
+pub(crate) mod lenient {
+    use super::*;
+
+    /// A text, or a scalar as its text.
+    pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(Scalar)
+    }
+
+    /// The same where the field may be absent.
+    pub(crate) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        text(deserializer).map(Some)
+    }
+
+    /// A list of such texts.
+    pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+        struct Text(String);
+        impl<'de> Deserialize<'de> for Text {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                text(deserializer).map(Text)
+            }
+        }
+        Vec::<Text>::deserialize(deserializer).map(|all| all.into_iter().map(|Text(text)| text).collect())
+    }
+
+    struct Scalar;
+
+    impl Visitor<'_> for Scalar {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_i64<E>(self, value: i64) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_u64<E>(self, value: u64) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_i128<E>(self, value: i128) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_u128<E>(self, value: u128) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+
+        fn visit_f64<E>(self, value: f64) -> Result<String, E> {
+            Ok(value.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_file_loses_one_newline_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        for (written, read) in [("a b \n", "a b "), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), ("", "")] {
+            std::fs::write(&path, written).unwrap();
+            assert_eq!(Secret::from_file(&path).unwrap().expose(), read.as_bytes(), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_compared_and_not_printed() {
+        let secret = Secret::new("hush-hush");
+        assert!(secret.is(b"hush-hush"));
+        assert!(!secret.is(b"hush-hus") && !secret.is(b"") && !secret.is(b"hush-hush "));
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+    }
+}
