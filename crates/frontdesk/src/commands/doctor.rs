@@ -1,0 +1,94 @@
+//! `frontdesk doctor`: everything we depend on, asked one by one.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::say;
+use crate::config::Config;
+use crate::wire;
+
+/// A disk slower than this holds every promise back.
+const SLOW_FLUSH: Duration = Duration::from_millis(10);
+
+/// Prints a line for each thing; exits 1 when one of them would keep us from working.
+pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut well = true;
+    let mut tell = |what: &str, found: anyhow::Result<String>| match found {
+        Ok(fine) => say(format_args!("ok      {what}: {fine}")),
+        Err(error) => {
+            well = false;
+            say(format_args!("FAILED  {what}: {error:#}"));
+        }
+    };
+    tell("data folder", flush(&config.data));
+    tell("lines", wire::lines(config).map(|lines| count(lines.len(), "configured")));
+    tell("nats", nats(config).await);
+    tell("store", store(config).await);
+    tell("address", address(config).await);
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn count(n: usize, what: impl Display) -> String {
+    format!("{n} {what}")
+}
+
+/// How long this disk takes to promise 1 KiB.
+fn flush(data: &Path) -> anyhow::Result<String> {
+    std::fs::create_dir_all(data).with_context(|| format!("could not create {}", data.display()))?;
+    let path = data.join(format!(".doctor-{}", std::process::id()));
+    let measured = (|| {
+        let mut file = std::fs::File::create(&path)?;
+        let mut slowest = Duration::ZERO;
+        for _ in 0..16 {
+            let began = Instant::now();
+            std::io::Write::write_all(&mut file, &[b'x'; 1024])?;
+            file.sync_data()?;
+            slowest = slowest.max(began.elapsed());
+        }
+        std::io::Result::Ok(slowest)
+    })();
+    if path.exists() {
+        std::fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))?;
+    }
+    let slowest = measured.with_context(|| format!("could not write in {}", data.display()))?;
+    let note = if slowest > SLOW_FLUSH { "; a hook waits that long for its answer" } else { "" };
+    Ok(format!("a flush takes up to {:.1} ms{note}", slowest.as_secs_f64() * 1e3))
+}
+
+async fn nats(config: &Config) -> anyhow::Result<String> {
+    if config.nats.url.is_empty() {
+        let (program, version) = wire::server_search(config).find().await?;
+        return Ok(format!("{} {version}, to be supervised", program.display()));
+    }
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    bus::Bus::connect(wire::bus_options(config, None)?, tracker, stop.clone()).await?;
+    stop.cancel();
+    Ok("reached; its streams are as declared".to_owned())
+}
+
+async fn store(config: &Config) -> anyhow::Result<String> {
+    let store = wire::open_store(config).await?;
+    store.ping().await?;
+    Ok(format!("reached and up to date; the feed is at {}", store.feed_head().await?))
+}
+
+async fn address(config: &Config) -> anyhow::Result<String> {
+    match crate::serve::bind(&config.http).await {
+        Ok(_) => Ok(format!("{} is free", config.http.listen)),
+        Err(error) => {
+            // A running instance of ours holds it, which is as it should be.
+            let url = format!("http://{}/readyz", config.http.listen);
+            let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+            match client.get(url).send().await {
+                Ok(answer) if answer.status().is_success() => Ok("a ready instance listens".to_owned()),
+                _ => Err(error),
+            }
+        }
+    }
+}

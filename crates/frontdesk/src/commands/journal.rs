@@ -1,0 +1,43 @@
+//! `frontdesk journal drain DIR`: what an orphaned journal still holds is sent in.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::say;
+use crate::broker::Lane;
+use crate::config::{Config, Wrong};
+use crate::{stop, wire};
+
+/// Ends when core has confirmed everything, or at Ctrl-C; what is left stays in the folder.
+pub(super) async fn drain(config: &Config, dir: &Path) -> anyhow::Result<ExitCode> {
+    if config.nats.url.is_empty() {
+        bail!(Wrong(vec!["[nats] url: say which NATS the journal is to be drained into".to_owned()]));
+    }
+    if !dir.is_dir() {
+        bail!("{} is no folder", dir.display());
+    }
+    let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
+    stop::on_signals(token.clone())?;
+    let bus = bus::Bus::connect(wire::bus_options(config, None)?, tracker.clone(), token.clone()).await?;
+    let blobs = wire::blob_store(config)?;
+    let (door, task) =
+        wire::open_door_in(dir, config, "contacts", Lane::contacts(bus), &blobs, &wire::real_clock())?;
+    say(format_args!("{} records to send", door.status().unretired));
+    let door_stop = CancellationToken::new();
+    tracker.spawn(task.run(door_stop.clone()));
+    tokio::select! {
+        () = door.drained() => {}
+        () = token.cancelled() => {}
+    }
+    let left = door.status().unretired;
+    door_stop.cancel();
+    token.cancel();
+    tracker.close();
+    tracker.wait().await;
+    say(format_args!("{left} records left"));
+    Ok(if left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

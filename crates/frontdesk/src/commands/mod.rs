@@ -1,0 +1,82 @@
+//! One file a command.
+
+mod check_config;
+mod doctor;
+mod healthcheck;
+mod journal;
+mod migrate;
+mod openapi;
+mod replay;
+mod run;
+mod simulate;
+mod token;
+mod up;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, JournalCommand, SimulateCommand, TokenCommand};
+use crate::config::{Config, Log, LogFormat, Wrong};
+
+/// Does what was asked and says how it ended.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::NatsChild { argv } = &cli.command {
+        // It returns only when nats-server could not be started.
+        return Err(bus::server::exec_child(argv).into());
+    }
+    if let Command::Openapi = &cli.command {
+        return openapi::run();
+    }
+    let environment =
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let config = Config::load(cli.config.as_deref(), environment)?;
+    if let Command::CheckConfig = &cli.command {
+        return check_config::run(&config);
+    }
+    start_log(&config.log)?;
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("could not start the runtime")?;
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Up => up::run(config).await,
+            Command::Run { roles } => run::run(config, roles.into_iter().collect()).await,
+            Command::Migrate => migrate::run(&config).await,
+            Command::Token(TokenCommand::Create { role, name }) => token::create(&config, role, name).await,
+            Command::Replay { check } => replay::run(&config, check).await,
+            Command::Doctor => doctor::run(&config).await,
+            Command::Healthcheck { url } => healthcheck::run(&config, url).await,
+            Command::Simulate(SimulateCommand::Phone(call)) => simulate::phone(&config, call).await,
+            Command::Journal(JournalCommand::Drain { dir }) => journal::drain(&config, &dir).await,
+            Command::CheckConfig | Command::Openapi | Command::NatsChild { .. } => Ok(ExitCode::SUCCESS),
+        }
+    });
+    // A blocking read that never ends must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+fn start_log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.level)
+        .map_err(|error| Wrong(vec![format!("[log] level: `{}` is no filter: {error}", log.level)]))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("could not start the log: {error}"))
+}
+
+/// Prints to standard output, where the answers of commands go.
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn say(text: impl std::fmt::Display) {
+    println!("{text}");
+}

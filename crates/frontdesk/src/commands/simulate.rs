@@ -1,0 +1,123 @@
+//! `frontdesk simulate phone`: the part of a phone system, played against a running instance with the
+//! signatures of a real one.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use connector_phone::Secret;
+use jiff::{SignedDuration, Timestamp};
+use url::Url;
+
+use super::say;
+use crate::cli::{CallStory, SimulatePhone};
+use crate::config::Config;
+use crate::{demo, wire};
+
+/// One webhook: so many seconds into the call, these fields.
+type Hook = (i64, Vec<(&'static str, String)>);
+
+pub(super) async fn phone(config: &Config, call: SimulatePhone) -> anyhow::Result<ExitCode> {
+    let mut config = config.clone();
+    if demo::is_wanted(&config) {
+        demo::furnish(&mut config)?;
+    }
+    let name = match (&call.source, config.phone.len()) {
+        (Some(name), _) => name.clone(),
+        (None, 1) => config.phone.keys().next().cloned().unwrap_or_default(),
+        (None, _) => bail!("several lines are configured; say which with --source"),
+    };
+    let line = config.phone.get(&name).with_context(|| format!("no line is called `{name}`"))?;
+    let secret = match (&line.auth_token, &line.auth_token_file) {
+        (Some(secret), _) => secret.clone(),
+        (None, Some(file)) => {
+            Secret::from_file(file).with_context(|| format!("could not read {}", file.display()))?
+        }
+        (None, None) => bail!("the line `{name}` has no auth_token to sign with"),
+    };
+    // We post to where we listen and sign for where the world reaches us, as a proxy in between would.
+    let path = format!("hooks/phone/{name}");
+    let post = Url::parse(&format!("http://{}/", config.http.listen))?.join(&path)?;
+    let mut public = config.public_url().map_err(anyhow::Error::msg)?;
+    public.set_path(&format!("{}/{path}", public.path().trim_end_matches('/')));
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    for _ in 0..call.count {
+        let sid = format!("CA{}", demo::random_hex(16)?);
+        let hooks = story(call.story, &sid);
+        // The call has just ended: nothing of it lies in the future.
+        let length = hooks.iter().map(|(after, _)| *after).max().unwrap_or(0);
+        let began = wire::real_clock()() - SignedDuration::from_secs(length);
+        for (after, fields) in hooks {
+            let pairs = filled(&call, &sid, began + SignedDuration::from_secs(after), fields);
+            let signature =
+                connector_phone::providers::twilio::sign(secret.expose(), public.as_str(), &pairs);
+            let answer = http
+                .post(post.clone())
+                .header("X-Twilio-Signature", signature)
+                .form(&pairs)
+                .send()
+                .await
+                .with_context(|| format!("could not reach {post}; is `frontdesk up` running?"))?;
+            if !answer.status().is_success() {
+                bail!("{post} answered {}: {}", answer.status(), answer.text().await.unwrap_or_default());
+            }
+        }
+        say(format_args!("{sid} from {}", call.from));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What Twilio tells of such a call.
+fn story(story: CallStory, sid: &str) -> Vec<Hook> {
+    let status = |after: i64, status: &str, nth: u32| {
+        (after, vec![("CallStatus", status.to_owned()), ("SequenceNumber", nth.to_string())])
+    };
+    let ended = |after: i64, word: &str, nth: u32, seconds: u32| {
+        let (after, mut fields) = status(after, word, nth);
+        fields.push(("CallDuration", seconds.to_string()));
+        (after, fields)
+    };
+    match story {
+        CallStory::Ringing => vec![status(0, "ringing", 0)],
+        CallStory::Missed => vec![status(0, "ringing", 0), ended(21, "no-answer", 1, 0)],
+        CallStory::Answered => {
+            vec![status(0, "ringing", 0), status(5, "in-progress", 1), ended(68, "completed", 2, 63)]
+        }
+        CallStory::Voicemail => {
+            let recording = vec![
+                ("RecordingSid", sid.replacen("CA", "RE", 1)),
+                ("RecordingStatus", "completed".to_owned()),
+                ("RecordingDuration", "12".to_owned()),
+                ("RecordingSource", "RecordVerb".to_owned()),
+            ];
+            vec![
+                status(0, "ringing", 0),
+                status(20, "in-progress", 1),
+                ended(38, "completed", 2, 18),
+                (40, recording),
+            ]
+        }
+    }
+}
+
+fn filled(
+    call: &SimulatePhone,
+    sid: &str,
+    at: Timestamp,
+    fields: Vec<(&'static str, String)>,
+) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = vec![
+        ("CallSid".into(), sid.to_owned()),
+        ("AccountSid".into(), "AC00000000000000000000000000000001".into()),
+        ("Direction".into(), "inbound".into()),
+        ("From".into(), call.from.clone()),
+        ("To".into(), call.to.clone()),
+        (
+            "Timestamp".into(),
+            jiff::fmt::rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default(),
+        ),
+    ];
+    pairs.extend(call.name.iter().map(|name| ("CallerName".into(), name.clone())));
+    pairs.extend(fields.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    pairs
+}

@@ -1,0 +1,88 @@
+//! `frontdesk up`: everything in one process, on embedded defaults.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use timeline::{Role, Store, Token};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::say;
+use crate::cli::RoleName;
+use crate::config::Config;
+use crate::{demo, lock, metric, stop, wire};
+
+pub(super) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
+    let data = config.data.clone();
+    let _lock = tokio::task::spawn_blocking(move || lock::take(&data))
+        .await
+        .context("could not wait for the lock")??;
+    if demo::is_wanted(&config) {
+        demo::furnish(&mut config)?;
+    }
+    let metrics = metric::install()?;
+    let token = CancellationToken::new();
+    stop::on_signals(token.clone())?;
+    let roles = [RoleName::Phone, RoleName::Core, RoleName::Api].into();
+    let greeted = config.clone();
+    let greeting: wire::Greeting = Box::new(move |store| {
+        Box::pin(async move {
+            if let Err(error) = greet(&greeted, store).await {
+                warn!(error = format!("{error:#}"), "could not print the welcome");
+            }
+        })
+    });
+    wire::run(config, roles, metrics, token, Some(greeting)).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a newcomer needs: where everything is, and commands that work when pasted.
+async fn greet(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<()> {
+    let url = format!("http://{}", config.http.listen);
+    if !config.demo {
+        say(format_args!("Frontdesk is up at {url}  (docs: {url}/docs, health: {url}/readyz)"));
+        return Ok(());
+    }
+    let (secret, _) = demo::keep(&config.data, "agent-token", demo::token)?;
+    let token = Token {
+        id: api::token_id(&secret),
+        name: "quickstart".to_owned(),
+        role: Role::Agent,
+        created_at: contact::micros((wire::real_clock())()),
+        revoked_at: None,
+    };
+    if store.token(&token.id).await?.is_none() {
+        store.add_token(&token).await?;
+    }
+    let program = std::env::current_exe().context("could not find our own program")?;
+    let program = program.display();
+    say(format_args!(
+        r#"
+Frontdesk is up. Everything it keeps is in the folder {data}.
+
+  API docs     {url}/docs
+  health       {url}/readyz       metrics  {url}/metrics
+  phone hooks  {url}/hooks/phone/{line}
+  agent token  {secret}
+
+Watch what happens, in a second terminal:
+
+  curl -N -H 'Authorization: Bearer {secret}' {url}/v1/events
+
+Miss a call, in a third (signed webhooks, as a phone system sends them):
+
+  {program} simulate phone missed --from +380441234567 --name 'Олена'
+
+See who called, and what is owed:
+
+  curl -s -H 'Authorization: Bearer {secret}' '{url}/v1/clients?phone=%2B380441234567'
+  curl -s -H 'Authorization: Bearer {secret}' '{url}/v1/conversations?status=open'
+
+This line is a demonstration; config/frontdesk.toml says how to connect a real one. Ctrl-C stops.
+"#,
+        data = config.data.display(),
+        line = demo::LINE,
+    ));
+    Ok(())
+}

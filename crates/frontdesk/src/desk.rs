@@ -1,0 +1,207 @@
+//! What the API asks of the house around it.
+
+use std::sync::Arc;
+
+use api::{Condition, Desk, DeskError, Health, SourceInfo};
+use async_trait::async_trait;
+use bus::{Bus, topology};
+use bytes::Bytes;
+use connector::{Supervisor, TaskState};
+use contact::{Content, Event, Raw, RawBytes, Suspect, Trust};
+use intake::Door;
+use metrics_exporter_prometheus::PrometheusHandle;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use timeline::DeadLetter;
+use url::Url;
+
+use crate::cli::RoleName;
+use crate::demo;
+use crate::wire::{Roles, StoreSlot};
+
+pub(crate) struct HouseDesk {
+    pub(crate) roles: Roles,
+    /// The lines are made up for a newcomer.
+    pub(crate) demo: bool,
+    pub(crate) lines: Arc<connector_phone::Lines>,
+    pub(crate) public_url: Url,
+    /// Where this process has one.
+    pub(crate) door: Option<Door>,
+    pub(crate) bus: Bus,
+    pub(crate) store: StoreSlot,
+    pub(crate) blobs: Arc<dyn ObjectStore>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+#[async_trait]
+impl Desk for HouseDesk {
+    fn sources(&self) -> Vec<SourceInfo> {
+        let info = |line: &connector_phone::Line| {
+            let source = line.source();
+            let base = self.public_url.as_str().trim_end_matches('/');
+            SourceInfo {
+                name: source.clone(),
+                provider: line.provider().to_owned(),
+                hook: Some(format!("{base}/hooks/phone/{}", source.name())),
+                demo: self.demo,
+            }
+        };
+        self.lines.values().map(info).collect()
+    }
+
+    async fn health(&self) -> Health {
+        let journal = self.door.as_ref().map(Door::status);
+        let link = *self.bus.link().borrow();
+        let store = self.store.borrow().clone();
+        let store_answers = match &store {
+            Some(store) => {
+                tokio::time::timeout(PATIENCE, store.ping()).await.is_ok_and(|pinged| pinged.is_ok())
+            }
+            None => false,
+        };
+        let stores = self.roles.contains(&RoleName::Core) || self.roles.contains(&RoleName::Api);
+        let journal_accepts = journal.as_ref().is_none_or(|status| status.accepting);
+        let state = |ok: bool, good: &str, bad: &str| Condition {
+            ok,
+            state: if ok { good.to_owned() } else { bad.to_owned() },
+        };
+        let connectors = self.supervisor.states().into_iter().map(|(name, now)| {
+            let condition = match now {
+                TaskState::Running => state(true, "running", ""),
+                TaskState::Stopped => state(false, "", "stopped"),
+                TaskState::Waiting { reason } => state(false, "", &reason),
+            };
+            (name, condition)
+        });
+        Health {
+            // The journal carries us while the bus or the store is away; tables must have been made once.
+            ready: journal_accepts && (!stores || store.is_some()),
+            journal: match journal {
+                None => state(true, "not in this process", ""),
+                Some(status) => Condition {
+                    ok: status.accepting,
+                    state: format!(
+                        "{}: {} records, {} of {} bytes",
+                        if status.accepting { "accepting" } else { "refusing" },
+                        status.unretired,
+                        status.bytes,
+                        status.max_bytes
+                    ),
+                },
+            },
+            bus: state(link.connected, "connected", "away"),
+            store: match (stores, store_answers) {
+                (false, _) => state(true, "not in this process", ""),
+                (true, answers) => state(answers, "answering", "away"),
+            },
+            connectors: connectors.collect(),
+            versions: [("frontdesk".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+
+    fn secret(&self) -> String {
+        demo::token().unwrap_or_else(|error| {
+            // Without randomness nothing may be handed out; the system has none only before it is up.
+            tracing::error!(error = format!("{error:#}"), "cannot make a secret");
+            std::process::abort()
+        })
+    }
+
+    async fn retry(&self, letter: &DeadLetter) -> Result<(), DeskError> {
+        let source = letter.source.as_ref().ok_or_else(|| {
+            DeskError::Refused(
+                "its source cannot be told from it, so there is no way to send it in again".to_owned(),
+            )
+        })?;
+        let unreadable = Event::from_json(&letter.payload)
+            .ok()
+            .filter(|event| matches!(event.content, Content::Unreadable(_)));
+        let Some(kept) = unreadable else {
+            let subject = topology::contact_subject(source.channel().as_str(), source.name());
+            return self.send(subject, Bytes::from(letter.payload.clone())).await;
+        };
+        let raw = kept.raw.ok_or_else(|| DeskError::Refused("it was kept without its raw".to_owned()))?;
+        let bytes = match raw.bytes() {
+            Some(bytes) => bytes,
+            None => self
+                .blob(&raw)
+                .await?
+                .ok_or_else(|| DeskError::Refused("its raw is gone".to_owned()))?
+                .to_vec(),
+        };
+        let input = RawBytes::new(raw.media_type.clone(), bytes);
+        let events = connector_phone::renormalise(&self.lines, source, &input, kept.received_at, kept.trust)
+            .map_err(|why| DeskError::Refused(format!("it still cannot be read: {}", why.reason)))?;
+        for mut event in events {
+            event.raw = Some(raw.clone());
+            event.traceparent.clone_from(&kept.traceparent);
+            self.take(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&self, suspect: &Suspect, unverified: bool) -> Result<(), DeskError> {
+        let events = if unverified {
+            connector_phone::release_unverified(&self.lines, suspect)
+        } else {
+            connector_phone::reverify(&self.lines, suspect, &self.public_url)
+        }
+        .map_err(|error| DeskError::Refused(error.to_string()))?;
+        for (mut event, raw) in events {
+            debug_assert!(unverified || event.trust == Trust::Verified);
+            event.raw = Some(self.stored(&raw).await?);
+            self.take(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn blob(&self, raw: &Raw) -> Result<Option<Bytes>, DeskError> {
+        let doing = "read a raw from the blob store";
+        match self.blobs.get(&raw.blob_path().into()).await {
+            Ok(found) => match found.bytes().await {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) => Err(DeskError::Away { doing, cause: error.into() }),
+            },
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(DeskError::Away { doing, cause: error.into() }),
+        }
+    }
+}
+
+impl HouseDesk {
+    /// The raw as an event carries it, large ones put in the blob store first.
+    async fn stored(&self, raw: &RawBytes) -> Result<Raw, DeskError> {
+        if raw.fits_inline() {
+            return Ok(raw.inline());
+        }
+        let reference = raw.reference();
+        let put = self.blobs.put(&reference.blob_path().into(), raw.bytes.clone().into()).await;
+        put.map_err(|error| DeskError::Away { doing: "keep a raw in the blob store", cause: error.into() })?;
+        Ok(reference)
+    }
+
+    async fn take(&self, event: Event) -> Result<(), DeskError> {
+        let source = &event.key.source;
+        let subject = topology::contact_subject(source.channel().as_str(), source.name());
+        self.send(subject, event.to_json().into()).await
+    }
+
+    /// Until it is on the timeline the shelf it came from keeps it, so the broker's word is enough.
+    async fn send(&self, subject: String, body: Bytes) -> Result<(), DeskError> {
+        let doing = "send it in again";
+        match self.bus.publish(subject, body).await {
+            Ok(_) => Ok(()),
+            Err(error @ bus::PublishError::Refused(_)) => {
+                Err(DeskError::Failed { doing, cause: error.into() })
+            }
+            Err(error) => Err(DeskError::Away { doing, cause: error.into() }),
+        }
+    }
+}
+
+/// How long a health check waits for the store.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,44 @@
+//! Frontdesk: every call, e-mail and chat on one client timeline, in front of the right person fast.
+//!
+//! The binary alone knows everybody. Reading order: [`cli`] (what can be asked), [`config`] (what is
+//! configured), [`wire`] (where the concrete types meet, in the order of a contact's way),
+//! [`recorder`] (from the bus onto the timeline), [`desk`] (what the API asks of the house),
+//! [`commands`] (one file a command).
+
+mod broker;
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod desk;
+mod late;
+mod lock;
+mod metric;
+mod recorder;
+mod serve;
+mod stop;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::config::{EXIT_CONFIG, Wrong};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            if error.is::<Wrong>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The error and its causes on standard error: the one place where a chain is printed.
+#[expect(clippy::print_stderr, reason = "the log may not be there yet, and a person is looking")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("frontdesk: {error:#}");
+}

@@ -1,0 +1,427 @@
+//! Where the concrete types meet, in the order of a contact's way: bus, journal, connector, recorder,
+//! API, listener. Stopping goes the same way, so that what was accepted is still recorded.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use api::Feed;
+use axum::Router;
+use bus::{Auth, Bus, Lanes, server, topology};
+use connector::{Clock, Supervisor};
+use contact::{Channel, SourceName};
+use futures::future::BoxFuture;
+use intake::{Door, DoorOptions, DoorTask, Limits, Pace, QuarantineDoor, RealDisk, Surroundings};
+use metrics_exporter_prometheus::PrometheusHandle;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use secrecy::ExposeSecret as _;
+use timeline::{HoldBounds, Store};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+use url::Url;
+
+use crate::broker::Lane;
+use crate::cli::RoleName;
+use crate::config::{self, Config, Wrong};
+use crate::desk::HouseDesk;
+use crate::late::Late;
+use crate::recorder::{Recorder, Warden};
+use crate::serve;
+
+/// What this process is for.
+pub(crate) type Roles = BTreeSet<RoleName>;
+
+/// The quarantine's journal: it holds what the broker has not taken yet, so it is small.
+const QUARANTINE_LIMITS: Limits =
+    Limits { max_bytes: 64 << 20, segment_bytes: 8 << 20, heal_every: Duration::from_secs(1) };
+/// Gauges that fade are refreshed this often.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Called once, when we listen and the store is open.
+pub(crate) type Greeting = Box<dyn FnOnce(Arc<dyn Store>) -> BoxFuture<'static, ()> + Send>;
+
+/// The store as soon as it can be reached; what needs it waits, the hooks do not.
+pub(crate) type StoreSlot = watch::Receiver<Option<Arc<dyn Store>>>;
+
+/// Runs the roles until `stop`. Returns an error only when something that cannot be mended by waiting
+/// is wrong.
+pub(crate) async fn run(
+    config: Config,
+    roles: Roles,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+    greeting: Option<Greeting>,
+) -> anyhow::Result<()> {
+    let clock = real_clock();
+    let lines = Arc::new(lines(&config)?);
+    let public_url = config.public_url().map_err(|reason| Wrong(vec![reason]))?;
+    let listener = serve::bind(&config.http).await?;
+
+    let house = TaskTracker::new();
+    let closing = CancellationToken::new();
+    let server = local_server(&config).await?;
+    let bus = Bus::start(bus_options(&config, server.as_ref())?, house.clone(), closing.clone());
+    let blobs = blob_store(&config)?;
+    let (store, slot) = watch::channel(None);
+    let store_needed = roles.contains(&RoleName::Core) || roles.contains(&RoleName::Api);
+    let first =
+        if store_needed && !config.is_shared_store() { Some(open_store(&config).await?) } else { None };
+
+    // The door.
+    let supervisor = Supervisor::default();
+    let mut app = Router::new();
+    let mut door = None;
+    let doors = TaskTracker::new();
+    let door_stop = CancellationToken::new();
+    let task_stop = CancellationToken::new();
+    if roles.contains(&RoleName::Phone) {
+        let (contacts, task) = open_door(&config, "contacts", Lane::contacts(bus.clone()), &blobs, &clock)?;
+        let (suspects, quarantine) =
+            open_door(&config, "quarantine", Lane::quarantine(bus.clone()), &blobs, &clock)?;
+        doors.spawn(task.run(door_stop.clone()));
+        doors.spawn(quarantine.run(door_stop.clone()));
+        let phone = connector_phone::connect(
+            (*lines).clone(),
+            connector_phone::Doors {
+                body_limit: config.http.body_limit_bytes,
+                body_timeout: Duration::from_secs(config.http.body_timeout_s),
+                ..connector_phone::Doors::new(
+                    Arc::new(contacts.clone()),
+                    Arc::new(QuarantineDoor::new(suspects, clock.clone())),
+                    clock.clone(),
+                    public_url.clone(),
+                )
+            },
+        );
+        for task in phone.tasks {
+            supervisor.watch(task, &doors, task_stop.clone());
+        }
+        app = app.merge(phone.routes);
+        door = Some(contacts);
+    }
+
+    // The store, as soon as it can be had.
+    if let Some(open) = first {
+        store.send_replace(Some(open));
+    } else if store_needed {
+        house.spawn(keep_opening(config.clone(), store, closing.clone()));
+    }
+
+    // The recorder.
+    let feed = Arc::new(OnceLock::<Feed>::new());
+    let core_stop = CancellationToken::new();
+    let core = TaskTracker::new();
+    if roles.contains(&RoleName::Core) {
+        let wake = feed.clone();
+        let recording = Core {
+            store: slot.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
+            wake: Arc::new(move |position| {
+                if let Some(feed) = wake.get() {
+                    feed.wake(position);
+                }
+            }),
+            bounds: HoldBounds {
+                per_source: config.quarantine.per_source,
+                bytes_per_source: config.quarantine.bytes_per_source,
+            },
+        };
+        core.spawn(recording.record(core_stop.clone()));
+    }
+
+    // The API.
+    let desk = Arc::new(HouseDesk {
+        roles: roles.clone(),
+        demo: config.demo,
+        lines,
+        public_url,
+        door,
+        bus: bus.clone(),
+        store: slot.clone(),
+        blobs,
+        supervisor,
+        metrics: metrics.clone(),
+    });
+    let operator = api::operator(desk.clone());
+    if roles.contains(&RoleName::Api) {
+        let late = Late::new(operator);
+        app = app.fallback_service(late.service());
+        let api = Api { late, desk, clock, feed, hints: bus.hints(), stop: stop.clone() };
+        house.spawn(api.serve(slot.clone(), house.clone(), closing.clone()));
+    } else {
+        app = app.merge(operator);
+    }
+    house.spawn(upkeep(metrics, closing.clone()));
+
+    if let Some(greet) = greeting {
+        let (mut slot, closing) = (slot, closing.clone());
+        house.spawn(async move {
+            if let Some(store) = opened(&mut slot, &closing).await {
+                greet(store).await;
+            }
+        });
+    }
+    info!(http.listen = %config.http.listen, "listening");
+    let served = serve::serve(listener, app, &config.http, stop).await;
+
+    // The way of a contact, once more: nothing new comes in, what came in is recorded, then all ends.
+    task_stop.cancel();
+    door_stop.cancel();
+    doors.close();
+    doors.wait().await;
+    core_stop.cancel();
+    core.close();
+    core.wait().await;
+    closing.cancel();
+    house.close();
+    house.wait().await;
+    if let Some(server) = server {
+        server.stop().await;
+    }
+    info!("stopped");
+    served
+}
+
+/// The recorder's half of the house.
+struct Core {
+    store: StoreSlot,
+    bus: Bus,
+    clock: Clock,
+    wake: Arc<dyn Fn(i64) + Send + Sync>,
+    bounds: HoldBounds,
+}
+
+impl Core {
+    /// Records until `stop`: contacts before imports, and suspects on their own.
+    async fn record(mut self, stop: CancellationToken) {
+        let Some(store) = opened(&mut self.store, &stop).await else { return };
+        let recorder = Recorder {
+            store: store.clone(),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            wake: self.wake.clone(),
+        };
+        let warden = Warden { store, bounds: self.bounds, clock: self.clock.clone() };
+        let contacts = Lanes { live: &topology::RECORDER, behind: Some(&topology::IMPORTER) };
+        let suspects = Lanes { live: &topology::QUARANTINED, behind: None };
+        tokio::join!(
+            self.bus.consume(contacts, Arc::new(recorder), stop.clone()),
+            self.bus.consume(suspects, Arc::new(warden), stop.clone()),
+        );
+    }
+}
+
+/// The agents' half of the house.
+struct Api {
+    late: Late,
+    desk: Arc<HouseDesk>,
+    clock: Clock,
+    /// Filled when there is one, for the recorder of this process to wake.
+    feed: Arc<OnceLock<Feed>>,
+    hints: watch::Receiver<u64>,
+    stop: CancellationToken,
+}
+
+impl Api {
+    /// Opens the API when the store comes, and passes on what other processes recorded.
+    async fn serve(mut self, mut slot: StoreSlot, tracker: TaskTracker, closing: CancellationToken) {
+        let Some(store) = opened(&mut slot, &closing).await else { return };
+        let feed = Feed::start(store.clone(), closing.clone(), &tracker);
+        let feed = self.feed.get_or_init(|| feed);
+        self.late.arrive(api::router(api::Parts {
+            store,
+            feed: feed.clone(),
+            clock: self.clock,
+            desk: self.desk,
+            stop: self.stop,
+        }));
+        loop {
+            let position = *self.hints.borrow_and_update();
+            feed.wake(i64::try_from(position).unwrap_or(i64::MAX));
+            tokio::select! {
+                () = closing.cancelled() => return,
+                changed = self.hints.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+/// The store when it comes; `None` when we are stopped first.
+async fn opened(slot: &mut StoreSlot, stop: &CancellationToken) -> Option<Arc<dyn Store>> {
+    tokio::select! {
+        () = stop.cancelled() => None,
+        store = slot.wait_for(Option::is_some) => store.ok()?.clone(),
+    }
+}
+
+/// Tries until the store can be reached. Hooks are accepted meanwhile.
+async fn keep_opening(config: Config, slot: watch::Sender<Option<Arc<dyn Store>>>, stop: CancellationToken) {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match open_store(&config).await {
+            Ok(store) => {
+                slot.send_replace(Some(store));
+                return;
+            }
+            Err(error) => warn!(error = format!("{error:#}"), "the store cannot be opened yet"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    while !stop.is_cancelled() {
+        metrics.run_upkeep();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tick.tick() => {}
+        }
+    }
+}
+
+/// The clock of this machine: the only place where it is read.
+pub(crate) fn real_clock() -> Clock {
+    #[expect(clippy::disallowed_methods, reason = "everybody else takes the time as an argument")]
+    let now = jiff::Timestamp::now;
+    Arc::new(now)
+}
+
+/// The configured lines, with their secrets.
+pub(crate) fn lines(config: &Config) -> anyhow::Result<connector_phone::Lines> {
+    let mut wrong = Vec::new();
+    let mut lines = connector_phone::Lines::new();
+    for (name, section) in &config.phone {
+        match (SourceName::new(Channel::Phone, name), section.check(name)) {
+            (Ok(source), Ok(line)) => {
+                lines.insert(source, line);
+            }
+            (Err(error), _) => wrong.push(format!("[phone.{name}]: {error}")),
+            (_, Err(problems)) => {
+                wrong.extend(problems.iter().map(|p| format!("[phone.{name}] {}: {}", p.field, p.sentence)));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(lines) } else { Err(Wrong(wrong).into()) }
+}
+
+/// Where a local nats-server may be.
+pub(crate) fn server_search(config: &Config) -> server::Search {
+    let path = Some(config.nats.server_path.clone()).filter(|path| !path.as_os_str().is_empty());
+    server::Search::usual(path, &config.data)
+}
+
+/// Starts the supervised nats-server, unless one outside is configured.
+async fn local_server(config: &Config) -> anyhow::Result<Option<server::Server>> {
+    if !config.nats.url.is_empty() {
+        return Ok(None);
+    }
+    let program = std::env::current_exe().context("could not find our own program")?;
+    let started = server::Server::start(server::Options {
+        dir: config.data.join("nats"),
+        search: server_search(config),
+        max_file_store: topology::reserved_bytes(stream_bytes(config)),
+        launcher: Some(server::Launcher { program, args: vec!["nats-child".into()] }),
+    })
+    .await?;
+    Ok(Some(started))
+}
+
+fn stream_bytes(config: &Config) -> u64 {
+    u64::try_from(config.nats.max_bytes).unwrap_or(0)
+}
+
+/// How to reach NATS: the local server, or the one configured.
+pub(crate) fn bus_options(config: &Config, server: Option<&server::Server>) -> anyhow::Result<bus::Options> {
+    let mut options = match server {
+        Some(server) => bus::Options::new(server.url(), server.credentials()),
+        None => {
+            let password = config::secret(&config.nats.password, config.nats.password_file.as_deref())?;
+            let auth = match (config.nats.user.as_str(), password) {
+                ("", None) => Auth::None,
+                ("", Some(token)) => Auth::Token(token.expose_secret().to_owned()),
+                (user, password) => Auth::User {
+                    name: user.to_owned(),
+                    password: password.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default(),
+                },
+            };
+            bus::Options::new(config.nats.url.clone(), auth)
+        }
+    };
+    options.max_bytes = stream_bytes(config);
+    options.replicas = config.nats.replicas;
+    Ok(options)
+}
+
+/// The store, migrated.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let mut url = config.store_url();
+    if let Some(password) = config::secret(&config.store.password, config.store.password_file.as_deref())? {
+        let mut parsed = Url::parse(&url).context("[store] url is no URL")?;
+        parsed
+            .set_password(Some(password.expose_secret()))
+            .map_err(|()| anyhow::anyhow!("[store] url has no place for a password"))?;
+        url = parsed.into();
+    }
+    if let Some(path) = url.strip_prefix("sqlite://")
+        && let Some(folder) = std::path::Path::new(path).parent()
+    {
+        std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    }
+    let options =
+        store::Options { sqlite_cache_mib: config.store.sqlite_cache_mib, ..store::Options::default() };
+    Ok(store::open(&url, options).await?)
+}
+
+/// The folder for what is too large for an event. Flushed, because a promise may stand on it.
+pub(crate) fn blob_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let folder = config.blob_folder();
+    std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)))
+}
+
+fn open_door(
+    config: &Config,
+    lane: &'static str,
+    broker: Lane,
+    blobs: &Arc<dyn ObjectStore>,
+    clock: &Clock,
+) -> anyhow::Result<(Door, DoorTask)> {
+    open_door_in(&config.data.join("journal").join(lane), config, lane, broker, blobs, clock)
+}
+
+/// Opens a journal in `folder`.
+pub(crate) fn open_door_in(
+    folder: &std::path::Path,
+    config: &Config,
+    lane: &'static str,
+    broker: Lane,
+    blobs: &Arc<dyn ObjectStore>,
+    clock: &Clock,
+) -> anyhow::Result<(Door, DoorTask)> {
+    let limits = match lane {
+        "quarantine" => QUARANTINE_LIMITS,
+        _ => Limits {
+            max_bytes: config.journal.max_bytes,
+            segment_bytes: config.journal.segment_bytes,
+            ..Limits::default()
+        },
+    };
+    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace: Pace::default() };
+    let around = Surroundings {
+        disk: Arc::new(RealDisk),
+        broker: Arc::new(broker),
+        blobs: blobs.clone(),
+        clock: clock.clone(),
+    };
+    Ok(Door::open(options, around)?)
+}
