@@ -186,7 +186,8 @@ impl Desk {
             forgive(conversation);
         }
         let key = (client, conversation.thread.clone());
-        if self.open.contains_key(&key) {
+        let elsewhere = self.open.get(&key).is_some_and(|open| *open != id);
+        if elsewhere {
             conversation.status = Status::Resolved;
             contact.conversation = None;
             self.touch(id, now);

@@ -1,0 +1,156 @@
+-- The spine: the log, what is projected from it, the feed, and the operator's shelves.
+-- Twin of ../sqlite/0001_spine.sql. Digests are kept as uuid: sixteen bytes, compared fast. Texts compare by
+-- their bytes (collate "C") as in SQLite; JSON is kept as text, exactly as it was made.
+-- Rows that are folded again soon leave room on their page (fillfactor), so that no index is touched.
+
+-- The log is the truth. It only grows; its unique key is what "once" means.
+create table contact_event (
+    position    bigint           primary key,
+    key         uuid             not null,
+    subject     uuid             not null,
+    source      text collate "C" not null,
+    id          text collate "C" not null,
+    type        text collate "C" not null,
+    time        timestamptz      not null,
+    received_at timestamptz      not null,
+    recorded_at timestamptz      not null
+);
+create unique index contact_event_key on contact_event (key);
+create index contact_event_subject on contact_event (subject);
+
+-- Apart from the log, so that erasing a person deletes here and leaves the log's order alone.
+create table event_payload (
+    position bigint           primary key,
+    payload  text collate "C" not null
+);
+
+-- Projections: everything below can be rebuilt from the log.
+create table client (
+    id              uuid             primary key,
+    name            text collate "C",
+    segment         text collate "C",
+    search          text collate "C" not null,
+    created_at      timestamptz      not null,
+    last_contact_at timestamptz      not null,
+    reached_at      timestamptz,
+    rev             bigint           not null
+) with (fillfactor = 80);
+
+create table identifier (
+    kind      text collate "C" not null,
+    value     text collate "C" not null,
+    client_id uuid             not null,
+    level     text collate "C" not null,
+    since     timestamptz      not null,
+    primary key (kind, value)
+);
+create index identifier_of_client on identifier (client_id);
+
+create table contact (
+    id              uuid             primary key,
+    key             uuid             not null,
+    subject         text collate "C" not null,
+    source          text collate "C" not null,
+    direction       text collate "C" not null,
+    trust           text collate "C" not null,
+    client_id       uuid,
+    conversation_id uuid,
+    entry_id        uuid             not null,
+    rev             bigint           not null,
+    state           text collate "C" not null,
+    occurred_at     timestamptz      not null,
+    recorded_at     timestamptz      not null
+) with (fillfactor = 80);
+create unique index contact_key on contact (key);
+create index contact_of_source on contact (source, id);
+create index contact_of_nobody on contact (id) where client_id is null;
+
+create table entry (
+    id              uuid             primary key,
+    kind            text collate "C" not null,
+    channel         text collate "C" not null,
+    direction       text collate "C" not null,
+    source          text collate "C" not null,
+    trust           text collate "C" not null,
+    rev             bigint           not null,
+    occurred_at     timestamptz      not null,
+    recorded_at     timestamptz      not null,
+    client_id       uuid,
+    contact_id      uuid             not null,
+    conversation_id uuid,
+    agent           text collate "C",
+    summary         text collate "C" not null,
+    content         text collate "C" not null
+) with (fillfactor = 80);
+create index entry_timeline on entry (client_id, occurred_at, id);
+
+create table conversation (
+    id            uuid             primary key,
+    status        text collate "C" not null,
+    client_id     uuid,
+    thread        text collate "C" not null,
+    channel       text collate "C" not null,
+    queue         text collate "C" not null,
+    priority      integer          not null,
+    assignee      text collate "C",
+    opened_at     timestamptz      not null,
+    updated_at    timestamptz      not null,
+    due_at        timestamptz,
+    callback      text collate "C",
+    last_entry_id uuid,
+    rev           bigint           not null
+) with (fillfactor = 80);
+create index conversation_of_client on conversation (client_id, status, id);
+create index conversation_by_status on conversation (status, id);
+create index conversation_of_assignee on conversation (assignee, id) where assignee is not null;
+
+-- Every change, numbered. It names what changed and holds nothing of it.
+create table feed (
+    position bigint           primary key,
+    kind     text collate "C" not null,
+    id       uuid             not null,
+    rev      bigint           not null
+);
+
+-- The operator's shelves.
+create table dead_letter (
+    id          text collate "C" primary key,
+    source      text collate "C",
+    received_at timestamptz      not null,
+    reason      text collate "C" not null,
+    field       text collate "C",
+    payload     bytea            not null,
+    state       text collate "C" not null
+);
+create index dead_letter_by_time on dead_letter (received_at, id);
+
+create table suspect (
+    id          text collate "C" primary key,
+    source      text collate "C" not null,
+    received_at timestamptz      not null,
+    peer        text collate "C",
+    reason      text collate "C" not null,
+    request     text collate "C" not null,
+    size        bigint           not null
+);
+create index suspect_of_source on suspect (source, received_at, id, size);
+create index suspect_by_time on suspect (received_at, id);
+
+create table token (
+    id         text collate "C" primary key,
+    name       text collate "C" not null,
+    role       text collate "C" not null,
+    created_at timestamptz      not null,
+    revoked_at timestamptz
+);
+
+create table idempotency (
+    caller  text collate "C" not null,
+    key     text collate "C" not null,
+    request text collate "C" not null,
+    status  integer          not null,
+    body    bytea            not null,
+    at      timestamptz      not null,
+    primary key (caller, key)
+);
+create index idempotency_by_time on idempotency (at);

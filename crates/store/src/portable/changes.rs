@@ -1,0 +1,261 @@
+//! What was decided, written set by set.
+//!
+//! What an id can never change (a contact's key, an entry's channel) is not set again, so that its
+//! index is not touched.
+
+use sqlx::{Error, raw_sql};
+use timeline::{Changes, Conversation, Entry, Holder, StoreError};
+use uuid::Uuid;
+
+use super::super::{BEGIN_LONG, Connection};
+use super::shelves;
+use crate::error::refused;
+use crate::values::{Stamp, has_nul};
+
+pub(super) async fn write(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
+    log(connection, changes).await?;
+    clients(connection, &changes.clients).await?;
+    holders(connection, &changes.holders).await?;
+    contacts(connection, &changes.contacts).await?;
+    entries(connection, &changes.entries).await?;
+    conversations(connection, &changes.conversations).await?;
+    feed(connection, changes).await?;
+    shelves::bury(connection, &changes.letters).await
+}
+
+/// How much is written, in rows and pages' worth of text, for those who look after the files.
+pub(super) fn amount(changes: &Changes) -> u64 {
+    const PAGE: usize = 4096;
+    let rows = 2 * changes.log.len()
+        + changes.clients.len()
+        + changes.holders.len()
+        + changes.contacts.len()
+        + changes.entries.len()
+        + changes.conversations.len()
+        + changes.feed.len()
+        + changes.letters.len();
+    let text = changes.log.iter().map(|(_, arrival)| arrival.payload.len()).sum::<usize>()
+        + changes.entries.iter().map(|entry| entry.content.len()).sum::<usize>();
+    u64::try_from(rows + text / PAGE).unwrap_or(u64::MAX)
+}
+
+/// The unique key is what "once" means: a second event of the same key fails the whole transaction.
+async fn log(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
+    write_rows!(
+        connection,
+        "insert into contact_event \
+         (position, key, subject, source, id, type, time, received_at, recorded_at)",
+        &changes.log,
+        |logged| [
+            logged.0,
+            Uuid::from_bytes(logged.1.event.key.digest()),
+            Uuid::from_bytes(logged.1.event.contact.digest()),
+            logged.1.event.key.source.as_str(),
+            logged.1.event.key.id.as_str(),
+            logged.1.event.content.type_name(),
+            Stamp(logged.1.event.occurred_at),
+            Stamp(logged.1.event.received_at),
+            Stamp(logged.1.recorded_at),
+        ],
+        ""
+    );
+    write_rows!(
+        connection,
+        "insert into event_payload (position, payload)",
+        &changes.log,
+        |logged| [logged.0, logged.1.payload.as_str()],
+        ""
+    );
+    Ok(())
+}
+
+async fn clients(connection: &mut Connection, clients: &[timeline::Client]) -> Result<(), Error> {
+    write_rows!(
+        connection,
+        concat!("insert into client (", columns!(client), ", search)"),
+        clients,
+        |client| [
+            client.id.uuid(),
+            client.name.as_deref(),
+            client.segment.as_deref(),
+            Stamp(client.created_at),
+            Stamp(client.last_contact_at),
+            client.reached_at.map(Stamp),
+            client.rev,
+            // Lower case as Rust sees it: the databases differ beyond ASCII.
+            client.name.as_deref().unwrap_or_default().to_lowercase(),
+        ],
+        "on conflict (id) do update set name = excluded.name, segment = excluded.segment, \
+         created_at = excluded.created_at, last_contact_at = excluded.last_contact_at, \
+         reached_at = excluded.reached_at, rev = excluded.rev, search = excluded.search"
+    );
+    Ok(())
+}
+
+async fn holders(connection: &mut Connection, holders: &[Holder]) -> Result<(), Error> {
+    write_rows!(
+        connection,
+        concat!("insert into identifier (", columns!(identifier), ")"),
+        holders,
+        |holder| [
+            holder.identifier.kind.as_str(),
+            holder.identifier.value.as_str(),
+            holder.client.uuid(),
+            holder.level.as_str(),
+            Stamp(holder.since),
+        ],
+        "on conflict (kind, value) do update set client_id = excluded.client_id, \
+         level = excluded.level, since = excluded.since"
+    );
+    Ok(())
+}
+
+async fn contacts(connection: &mut Connection, contacts: &[timeline::Contact]) -> Result<(), Error> {
+    let contacts = contacts
+        .iter()
+        .map(|contact| Ok((contact, json(&contact.state)?)))
+        .collect::<Result<Vec<(&timeline::Contact, String)>, Error>>()?;
+    write_rows!(
+        connection,
+        concat!("insert into contact (", columns!(contact), ")"),
+        &contacts,
+        |row| [
+            row.0.id.uuid(),
+            Uuid::from_bytes(row.0.key.digest()),
+            row.0.key.0.as_str(),
+            row.0.source.as_str(),
+            row.0.direction.as_str(),
+            row.0.trust.as_str(),
+            row.0.client.map(|client| client.uuid()),
+            row.0.conversation.map(|conversation| conversation.uuid()),
+            row.0.entry.uuid(),
+            row.0.rev,
+            row.1.as_str(),
+            Stamp(row.0.occurred_at),
+            Stamp(row.0.recorded_at),
+        ],
+        "on conflict (id) do update set direction = excluded.direction, trust = excluded.trust, \
+         client_id = excluded.client_id, conversation_id = excluded.conversation_id, \
+         entry_id = excluded.entry_id, rev = excluded.rev, state = excluded.state, \
+         occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at"
+    );
+    Ok(())
+}
+
+async fn entries(connection: &mut Connection, entries: &[Entry]) -> Result<(), Error> {
+    write_rows!(
+        connection,
+        concat!("insert into entry (", columns!(entry), ")"),
+        entries,
+        |entry| [
+            entry.id.uuid(),
+            entry.kind.as_str(),
+            entry.channel.as_str(),
+            entry.direction.as_str(),
+            entry.source.as_str(),
+            entry.trust.as_str(),
+            entry.rev,
+            Stamp(entry.occurred_at),
+            Stamp(entry.recorded_at),
+            entry.client.map(|client| client.uuid()),
+            entry.contact.uuid(),
+            entry.conversation.map(|conversation| conversation.uuid()),
+            entry.agent.as_deref(),
+            entry.summary.as_str(),
+            entry.content.as_str(),
+        ],
+        "on conflict (id) do update set direction = excluded.direction, trust = excluded.trust, \
+         rev = excluded.rev, occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, \
+         client_id = excluded.client_id, conversation_id = excluded.conversation_id, \
+         agent = excluded.agent, summary = excluded.summary, content = excluded.content"
+    );
+    Ok(())
+}
+
+async fn conversations(connection: &mut Connection, conversations: &[Conversation]) -> Result<(), Error> {
+    let conversations = conversations
+        .iter()
+        .map(|conversation| Ok((conversation, conversation.callback.as_ref().map(json).transpose()?)))
+        .collect::<Result<Vec<(&Conversation, Option<String>)>, Error>>()?;
+    write_rows!(
+        connection,
+        concat!("insert into conversation (", columns!(conversation), ")"),
+        &conversations,
+        |row| [
+            row.0.id.uuid(),
+            row.0.status.as_str(),
+            row.0.client.map(|client| client.uuid()),
+            row.0.thread.as_str(),
+            row.0.channel.as_str(),
+            row.0.queue.as_str(),
+            row.0.priority,
+            row.0.assignee.as_deref(),
+            Stamp(row.0.opened_at),
+            Stamp(row.0.updated_at),
+            row.0.due_at.map(Stamp),
+            row.1.as_deref(),
+            row.0.last_entry.map(|entry| entry.uuid()),
+            row.0.rev,
+        ],
+        "on conflict (id) do update set status = excluded.status, client_id = excluded.client_id, \
+         thread = excluded.thread, channel = excluded.channel, queue = excluded.queue, \
+         priority = excluded.priority, assignee = excluded.assignee, opened_at = excluded.opened_at, \
+         updated_at = excluded.updated_at, due_at = excluded.due_at, callback = excluded.callback, \
+         last_entry_id = excluded.last_entry_id, rev = excluded.rev"
+    );
+    Ok(())
+}
+
+async fn feed(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
+    write_rows!(
+        connection,
+        concat!("insert into feed (", columns!(feed), ")"),
+        &changes.feed,
+        |item| [item.position, item.kind.as_str(), item.id, item.rev],
+        ""
+    );
+    Ok(())
+}
+
+/// Deleted row by row, so that readers see the old ones until the commit.
+pub(super) async fn clear_projections(connection: &mut Connection) -> Result<(), Error> {
+    raw_sql(BEGIN_LONG).execute(&mut *connection).await?;
+    for table in [
+        "delete from client",
+        "delete from identifier",
+        "delete from contact",
+        "delete from entry",
+        "delete from conversation",
+    ] {
+        raw_sql(table).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// PostgreSQL keeps NUL in no text; then SQLite must not either, and neither learns of it by a half
+/// written batch. Letters are kept whatever they hold, see [`shelves::bury`]; JSON has none.
+pub(super) fn refuse_nul(doing: &'static str, changes: &Changes) -> Result<(), StoreError> {
+    let log =
+        changes.log.iter().any(|(_, arrival)| has_nul(&arrival.payload) || has_nul(&arrival.event.key.id));
+    let clients = changes.clients.iter().any(|client| any_nul([&client.name, &client.segment]));
+    let holders = changes.holders.iter().any(|holder| has_nul(&holder.identifier.value));
+    let contacts = changes.contacts.iter().any(|contact| has_nul(&contact.key.0));
+    let entries = changes.entries.iter().any(|entry| {
+        has_nul(&entry.summary) || has_nul(&entry.content) || entry.agent.as_deref().is_some_and(has_nul)
+    });
+    let conversations = changes.conversations.iter().any(|conversation| {
+        has_nul(&conversation.thread) || has_nul(&conversation.queue) || any_nul([&conversation.assignee])
+    });
+    if log || clients || holders || contacts || entries || conversations {
+        return Err(refused(doing, "a text holds the character NUL, which cannot be kept"));
+    }
+    Ok(())
+}
+
+fn any_nul<const N: usize>(texts: [&Option<String>; N]) -> bool {
+    texts.into_iter().flatten().any(|text| has_nul(text))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Encode(error.into()))
+}

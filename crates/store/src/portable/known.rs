@@ -1,0 +1,106 @@
+//! What a batch needs to be decided: six statements, whatever its size.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::Error;
+use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Wanted};
+use uuid::Uuid;
+
+use super::super::{Connection, holders, ids};
+use crate::rows::{ClientRow, ContactRow, ConversationRow, LoggedRow, read as nouns};
+use crate::values::rows;
+
+pub(super) async fn read(connection: &mut Connection, wanted: &Wanted) -> Result<Known, Error> {
+    let (log_position, feed_position): (i64, i64) = sqlx::query_as(
+        "select (select coalesce(max(position), 0) from contact_event), \
+                (select coalesce(max(position), 0) from feed)",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let mut known = Known { log_position, feed_position, ..Known::default() };
+    known.events = events(connection, &wanted.events).await?;
+    known.contacts = contacts(connection, &wanted.contacts).await?;
+    if !wanted.identifiers.is_empty() {
+        let held: Vec<Holder> = nouns(holders(connection, &wanted.identifiers).await?)?;
+        known.holders = held.into_iter().map(|held| (held.identifier, held.client)).collect();
+    }
+    let whose: HashSet<Uuid> = known
+        .contacts
+        .values()
+        .filter_map(|contact| contact.client)
+        .chain(known.holders.values().copied())
+        .map(|client| client.uuid())
+        .collect();
+    let placed: HashSet<Uuid> =
+        known.contacts.values().filter_map(|contact| Some(contact.conversation?.uuid())).collect();
+    if !whose.is_empty() {
+        let found: Vec<ClientRow> =
+            sqlx::query_as(concat!("select ", columns!(client), " from client where id ", in_ids!("$1")))
+                .bind(ids(whose.iter().copied()))
+                .fetch_all(&mut *connection)
+                .await?;
+        let found: Vec<Client> = nouns(found)?;
+        known.clients = found.into_iter().map(|client| (client.id, client)).collect();
+    }
+    if !whose.is_empty() || !placed.is_empty() {
+        // Two searches, each by its index; `or` would read the table.
+        let found: Vec<ConversationRow> = sqlx::query_as(concat!(
+            "select ",
+            columns!(conversation),
+            " from conversation where client_id ",
+            in_ids!("$1"),
+            " and status in ('open', 'pending', 'snoozed') union select ",
+            columns!(conversation),
+            " from conversation where id ",
+            in_ids!("$2"),
+        ))
+        .bind(ids(whose))
+        .bind(ids(placed))
+        .fetch_all(&mut *connection)
+        .await?;
+        let found: Vec<Conversation> = nouns(found)?;
+        known.conversations = found.into_iter().map(|conversation| (conversation.id, conversation)).collect();
+    }
+    Ok(known)
+}
+
+async fn events(connection: &mut Connection, wanted: &[[u8; 16]]) -> Result<HashSet<[u8; 16]>, Error> {
+    if wanted.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found: Vec<Uuid> =
+        sqlx::query_scalar(concat!("select key from contact_event where key ", in_ids!("$1")))
+            .bind(ids(wanted.iter().copied().map(Uuid::from_bytes)))
+            .fetch_all(connection)
+            .await?;
+    Ok(found.into_iter().map(Uuid::into_bytes).collect())
+}
+
+async fn contacts(
+    connection: &mut Connection,
+    wanted: &[[u8; 16]],
+) -> Result<HashMap<[u8; 16], Contact>, Error> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<ContactRow> =
+        sqlx::query_as(concat!("select ", columns!(contact), " from contact where key ", in_ids!("$1")))
+            .bind(ids(wanted.iter().copied().map(Uuid::from_bytes)))
+            .fetch_all(connection)
+            .await?;
+    found.into_iter().map(|row| Ok((row.key.into_bytes(), Contact::try_from(row)?))).collect()
+}
+
+/// What was erased has no payload and is passed over.
+pub(super) async fn log(connection: &mut Connection, after: i64, limit: usize) -> Result<Vec<Logged>, Error> {
+    let page: Vec<LoggedRow> = sqlx::query_as(
+        "select e.position as position, e.recorded_at as recorded_at, p.payload as payload \
+         from contact_event as e join event_payload as p on p.position = e.position \
+         where e.position > $1 order by e.position limit $2",
+    )
+    .bind(after)
+    .bind(rows(limit))
+    .fetch_all(connection)
+    .await?;
+    nouns(page)
+}

@@ -1,0 +1,336 @@
+//! What the API reads: pages by keyset, and what belongs to the rows of a page by one look-up a table.
+
+use std::collections::HashMap;
+
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId};
+use jiff::Timestamp;
+use sqlx::{Error, QueryBuilder};
+use timeline::{
+    Card, Client, Conversation, ConversationView, Entry, FeedChange, FeedItem, FeedKind, FindClients,
+    FindContacts, FindConversations, Holder, Logged, Page,
+};
+use uuid::Uuid;
+
+use super::super::{Connection, Db, ids};
+use crate::rows::{ClientRow, ConversationRow, EntryRow, FeedRow, IdentifierRow, LoggedRow, read as nouns};
+use crate::values::{Stamp, containing, has_nul, rows};
+
+// --- by id
+
+async fn clients_by_id(
+    connection: &mut Connection,
+    wanted: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<ClientId, Client>, Error> {
+    let wanted: Vec<Uuid> = wanted.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<ClientRow> =
+        sqlx::query_as(concat!("select ", columns!(client), " from client where id ", in_ids!("$1")))
+            .bind(ids(wanted))
+            .fetch_all(connection)
+            .await?;
+    let found: Vec<Client> = nouns(found)?;
+    Ok(found.into_iter().map(|client| (client.id, client)).collect())
+}
+
+async fn entries_by_id(
+    connection: &mut Connection,
+    wanted: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<EntryId, Entry>, Error> {
+    let wanted: Vec<Uuid> = wanted.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<EntryRow> =
+        sqlx::query_as(concat!("select ", columns!(entry), " from entry where id ", in_ids!("$1")))
+            .bind(ids(wanted))
+            .fetch_all(connection)
+            .await?;
+    let found: Vec<Entry> = nouns(found)?;
+    Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
+}
+
+async fn conversations_by_id(
+    connection: &mut Connection,
+    wanted: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<ConversationId, Conversation>, Error> {
+    let wanted: Vec<Uuid> = wanted.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<ConversationRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(conversation),
+        " from conversation where id ",
+        in_ids!("$1")
+    ))
+    .bind(ids(wanted))
+    .fetch_all(connection)
+    .await?;
+    let found: Vec<Conversation> = nouns(found)?;
+    Ok(found.into_iter().map(|conversation| (conversation.id, conversation)).collect())
+}
+
+/// In the order of asking; who is not there is left out.
+pub(super) async fn cards(connection: &mut Connection, wanted: &[Uuid]) -> Result<Vec<Card>, Error> {
+    let mut clients = clients_by_id(connection, wanted.iter().copied()).await?;
+    if clients.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<IdentifierRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(identifier),
+        " from identifier where client_id ",
+        in_ids!("$1"),
+        " order by kind, value"
+    ))
+    .bind(ids(clients.keys().map(|id| id.uuid())))
+    .fetch_all(connection)
+    .await?;
+    let mut identifiers: HashMap<ClientId, Vec<Holder>> = HashMap::new();
+    for row in found {
+        let holder = Holder::try_from(row)?;
+        identifiers.entry(holder.client).or_default().push(holder);
+    }
+    let card = |id: &Uuid| {
+        let client = clients.remove(&ClientId::from_uuid(*id))?;
+        let identifiers = identifiers.remove(&client.id).unwrap_or_default();
+        Some(Card { client, identifiers })
+    };
+    Ok(wanted.iter().filter_map(card).collect())
+}
+
+// --- pages
+
+pub(super) async fn find_clients(
+    connection: &mut Connection,
+    find: &FindClients,
+    page: Page<ClientId>,
+) -> Result<Vec<Card>, Error> {
+    let asked = find.identifier.iter().map(|identifier| &identifier.value).chain(&find.q);
+    if asked.into_iter().any(|text| has_nul(text)) {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::<Db>::new("select id from client where true");
+    if let Some(identifier) = &find.identifier {
+        query.push(" and id in (select client_id from identifier where kind = ");
+        query.push_bind(identifier.kind.as_str()).push(" and value = ");
+        query.push_bind(identifier.value.as_str()).push(" and level <> 'claimed')");
+    }
+    if let Some(q) = find.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
+        let q = q.to_lowercase();
+        query.push(" and (search like ").push_bind(containing(&q)).push(r" escape '\'");
+        query.push(
+            " or id in (select client_id from identifier where level <> 'claimed' and lower(value) like ",
+        );
+        query.push_bind(containing(&as_dialled(&q))).push(r" escape '\'))");
+    }
+    if let Some(after) = page.after {
+        query.push(" and id < ").push_bind(after.uuid());
+    }
+    query.push(" order by id desc limit ").push_bind(rows(page.limit));
+    let found: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *connection).await?;
+    cards(connection, &found).await
+}
+
+/// A number as people write it, `+380 (44) 123-45-67`, without what is only for the eye; anything else
+/// as it is.
+fn as_dialled(q: &str) -> String {
+    let written =
+        |letter: char| letter.is_ascii_digit() || matches!(letter, '+' | ' ' | '(' | ')' | '-' | '.' | '/');
+    if q.chars().all(written) && q.chars().any(|letter| letter.is_ascii_digit()) {
+        q.chars().filter(|letter| letter.is_ascii_digit() || *letter == '+').collect()
+    } else {
+        q.to_owned()
+    }
+}
+
+pub(super) async fn timeline(
+    connection: &mut Connection,
+    client: ClientId,
+    channel: Option<Channel>,
+    page: Page<(Timestamp, EntryId)>,
+) -> Result<Vec<Entry>, Error> {
+    let mut query =
+        QueryBuilder::<Db>::new(concat!("select ", columns!(entry), " from entry where client_id = "));
+    query.push_bind(client.uuid());
+    if let Some((at, id)) = page.after {
+        query
+            .push(" and (occurred_at, id) < (")
+            .push_bind(Stamp(at))
+            .push(", ")
+            .push_bind(id.uuid())
+            .push(")");
+    }
+    if let Some(channel) = channel {
+        query.push(" and channel = ").push_bind(channel.as_str());
+    }
+    query.push(" order by occurred_at desc, id desc limit ").push_bind(rows(page.limit));
+    nouns(query.build_query_as::<EntryRow>().fetch_all(connection).await?)
+}
+
+pub(super) async fn contacts(
+    connection: &mut Connection,
+    find: &FindContacts,
+    page: Page<ContactId>,
+) -> Result<Vec<Entry>, Error> {
+    let mut query = QueryBuilder::<Db>::new(
+        "with page as (select id as listed, entry_id as shown from contact where true",
+    );
+    if let Some(source) = &find.source {
+        query.push(" and source = ").push_bind(source.as_str());
+    }
+    if let Some(channel) = find.channel {
+        // A source is `channel/name`, and `0` is the letter after `/`.
+        query.push(" and source >= ").push_bind(format!("{channel}/"));
+        query.push(" and source < ").push_bind(format!("{channel}0"));
+    }
+    if find.nobodys {
+        query.push(" and client_id is null");
+    }
+    if let Some(after) = page.after {
+        query.push(" and id < ").push_bind(after.uuid());
+    }
+    query.push(" order by id desc limit ").push_bind(rows(page.limit));
+    query.push(concat!(
+        ") select ",
+        columns!(entry),
+        " from page join entry on entry.id = page.shown order by page.listed desc"
+    ));
+    nouns(query.build_query_as::<EntryRow>().fetch_all(connection).await?)
+}
+
+pub(super) async fn contact(
+    connection: &mut Connection,
+    id: ContactId,
+) -> Result<Option<(Entry, Vec<Logged>)>, Error> {
+    let found: Option<(Uuid, Uuid)> = sqlx::query_as("select entry_id, key from contact where id = $1")
+        .bind(id.uuid())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some((entry, key)) = found else { return Ok(None) };
+    let Some(entry) = entries_by_id(connection, [entry]).await?.into_values().next() else { return Ok(None) };
+    let events: Vec<LoggedRow> = sqlx::query_as(
+        "select e.position as position, e.recorded_at as recorded_at, p.payload as payload \
+         from contact_event as e join event_payload as p on p.position = e.position \
+         where e.subject = $1 order by e.position",
+    )
+    .bind(key)
+    .fetch_all(connection)
+    .await?;
+    Ok(Some((entry, nouns(events)?)))
+}
+
+pub(super) async fn conversations(
+    connection: &mut Connection,
+    find: &FindConversations,
+    page: Page<ConversationId>,
+) -> Result<Vec<ConversationView>, Error> {
+    if find.queue.iter().chain(&find.assignee).any(|text| has_nul(text)) {
+        return Ok(Vec::new());
+    }
+    let mut query =
+        QueryBuilder::<Db>::new(concat!("select ", columns!(conversation), " from conversation where true"));
+    if let Some(client) = find.client {
+        query.push(" and client_id = ").push_bind(client.uuid());
+    }
+    if let Some(status) = find.status {
+        query.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(queue) = &find.queue {
+        query.push(" and queue = ").push_bind(queue.as_str());
+    }
+    if let Some(assignee) = &find.assignee {
+        query.push(" and assignee = ").push_bind(assignee.as_str());
+    }
+    if let Some(channel) = find.channel {
+        query.push(" and channel = ").push_bind(channel.as_str());
+    }
+    if let Some(after) = page.after {
+        query.push(" and id < ").push_bind(after.uuid());
+    }
+    query.push(" order by id desc limit ").push_bind(rows(page.limit));
+    let found = nouns(query.build_query_as::<ConversationRow>().fetch_all(&mut *connection).await?)?;
+    views(connection, found).await
+}
+
+pub(super) async fn conversation(
+    connection: &mut Connection,
+    id: ConversationId,
+) -> Result<Option<ConversationView>, Error> {
+    let found = conversations_by_id(connection, [id.uuid()]).await?.into_values().collect();
+    Ok(views(connection, found).await?.pop())
+}
+
+async fn views(
+    connection: &mut Connection,
+    conversations: Vec<Conversation>,
+) -> Result<Vec<ConversationView>, Error> {
+    let whose = conversations.iter().filter_map(|conversation| conversation.client).map(|id| id.uuid());
+    let clients = clients_by_id(connection, whose).await?;
+    let last = conversations.iter().filter_map(|conversation| conversation.last_entry).map(|id| id.uuid());
+    let entries = entries_by_id(connection, last).await?;
+    let view = |conversation: Conversation| ConversationView {
+        client: conversation.client.and_then(|id| clients.get(&id)).cloned(),
+        last_entry: conversation.last_entry.and_then(|id| entries.get(&id)).cloned(),
+        conversation,
+    };
+    Ok(conversations.into_iter().map(view).collect())
+}
+
+// --- the feed
+
+pub(super) async fn feed_head(connection: &mut Connection) -> Result<i64, Error> {
+    sqlx::query_scalar("select coalesce(max(position), 0) from feed").fetch_one(connection).await
+}
+
+pub(super) async fn feed(
+    connection: &mut Connection,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<FeedChange>, Error> {
+    let items: Vec<FeedRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(feed),
+        " from feed where position > $1 order by position limit $2"
+    ))
+    .bind(after)
+    .bind(rows(limit))
+    .fetch_all(&mut *connection)
+    .await?;
+    let items: Vec<FeedItem> = nouns(items)?;
+    let of = |kind: FeedKind| {
+        let mut wanted: Vec<Uuid> =
+            items.iter().filter(|item| item.kind == kind).map(|item| item.id).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    };
+    let entries = entries_by_id(connection, of(FeedKind::Entry)).await?;
+    let conversations = conversations_by_id(connection, of(FeedKind::Conversation)).await?;
+    let mut whose = of(FeedKind::Client);
+    whose.extend(entries.values().filter_map(|entry| entry.client).map(|id| id.uuid()));
+    whose.extend(conversations.values().filter_map(|conversation| conversation.client).map(|id| id.uuid()));
+    whose.sort_unstable();
+    whose.dedup();
+    let cards: HashMap<ClientId, Card> =
+        cards(connection, &whose).await?.into_iter().map(|card| (card.client.id, card)).collect();
+    let change = |item: FeedItem| {
+        let (mut entry, mut conversation) = (None, None);
+        let client = match item.kind {
+            FeedKind::Entry => {
+                entry = entries.get(&EntryId::from_uuid(item.id)).cloned();
+                entry.as_ref().and_then(|entry| entry.client)
+            }
+            FeedKind::Conversation => {
+                conversation = conversations.get(&ConversationId::from_uuid(item.id)).cloned();
+                conversation.as_ref().and_then(|conversation| conversation.client)
+            }
+            FeedKind::Client => Some(ClientId::from_uuid(item.id)),
+        };
+        let client = client.and_then(|id| cards.get(&id)).cloned();
+        FeedChange { position: item.position, kind: item.kind, rev: item.rev, entry, conversation, client }
+    };
+    Ok(items.into_iter().map(change).collect())
+}

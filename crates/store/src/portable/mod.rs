@@ -1,0 +1,185 @@
+//! Every statement that reads the same in both dialects; compiled once inside `sqlite` and once inside
+//! `postgres`, whose names it uses by `super`.
+//!
+//! Reading order: `writer` (whose turn it is), `tx` (the one transaction that decides: `known` reads,
+//! `changes` writes, `digest` compares), `reader`, `lists`, `shelves`.
+
+mod changes;
+mod digest;
+mod known;
+mod lists;
+mod reader;
+mod shelves;
+mod tx;
+mod writer;
+
+use async_trait::async_trait;
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, SourceName, Suspect};
+use jiff::Timestamp;
+use sqlx::Pool;
+use timeline::{
+    Answered, Card, ConversationView, DeadLetter, Entry, FeedChange, FindClients, FindContacts,
+    FindConversations, HoldBounds, LetterState, Logged, Page, Store, StoreError, Token, Tx,
+};
+
+use self::reader::{Lent, reading};
+use self::writer::{Writer, writing};
+use super::{BEGIN, BEGIN_SHELF, ConnectOptions, Connection, Db, Upkeep};
+use crate::error::{PATIENCE, within};
+
+/// A store: one connection that writes, some that read.
+pub(crate) struct Database {
+    writer: Writer,
+    readers: Pool<Db>,
+    upkeep: Upkeep,
+}
+
+impl Database {
+    pub(crate) fn new(
+        writing: ConnectOptions,
+        connection: Option<Connection>,
+        readers: Pool<Db>,
+        upkeep: Upkeep,
+    ) -> Self {
+        Self { writer: Writer::new(writing, connection), readers, upkeep }
+    }
+}
+
+#[async_trait]
+impl Store for Database {
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
+        let turn = within("begin to write", PATIENCE, self.writer.begin(BEGIN)).await?;
+        Ok(Box::new(tx::Transaction::new(turn, self.upkeep.clone())))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        reader::ping(&self.readers).await
+    }
+
+    async fn clients(&self, ids: &[ClientId]) -> Result<Vec<Card>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| id.uuid()).collect();
+        reading!(self, "read clients", |connection| lists::cards(connection, &ids))
+    }
+
+    async fn find_clients(&self, find: &FindClients, page: Page<ClientId>) -> Result<Vec<Card>, StoreError> {
+        reading!(self, "find clients", |connection| lists::find_clients(connection, find, page))
+    }
+
+    async fn timeline(
+        &self,
+        client: ClientId,
+        channel: Option<Channel>,
+        page: Page<(Timestamp, EntryId)>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        reading!(self, "read a timeline", |connection| lists::timeline(connection, client, channel, page))
+    }
+
+    async fn contacts(&self, find: &FindContacts, page: Page<ContactId>) -> Result<Vec<Entry>, StoreError> {
+        reading!(self, "list contacts", |connection| lists::contacts(connection, find, page))
+    }
+
+    async fn contact(&self, id: ContactId) -> Result<Option<(Entry, Vec<Logged>)>, StoreError> {
+        reading!(self, "read a contact", |connection| lists::contact(connection, id))
+    }
+
+    async fn conversations(
+        &self,
+        find: &FindConversations,
+        page: Page<ConversationId>,
+    ) -> Result<Vec<ConversationView>, StoreError> {
+        reading!(self, "list conversations", |connection| lists::conversations(connection, find, page))
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<ConversationView>, StoreError> {
+        reading!(self, "read a conversation", |connection| lists::conversation(connection, id))
+    }
+
+    async fn feed(&self, after: i64, limit: usize) -> Result<Vec<FeedChange>, StoreError> {
+        reading!(self, "read the feed", |connection| lists::feed(connection, after, limit))
+    }
+
+    async fn feed_head(&self) -> Result<i64, StoreError> {
+        reading!(self, "read the feed's position", |connection| lists::feed_head(connection))
+    }
+
+    async fn bury(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        writing!(self, BEGIN_SHELF, "keep dead letters", |connection| shelves::bury(connection, letters))
+    }
+
+    async fn letters(
+        &self,
+        state: Option<LetterState>,
+        page: Page<String>,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        reading!(self, "list dead letters", |connection| shelves::letters(connection, state, page))
+    }
+
+    async fn letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
+        reading!(self, "read a dead letter", |connection| shelves::letter(connection, id))
+    }
+
+    async fn set_letter(&self, id: &str, state: LetterState) -> Result<bool, StoreError> {
+        writing!(self, BEGIN_SHELF, "mark a dead letter", |connection| shelves::set_letter(
+            connection, id, state
+        ))
+    }
+
+    async fn hold(&self, suspects: &[Suspect], bounds: HoldBounds) -> Result<u64, StoreError> {
+        // The bounds are counted and then filled, so nobody else may fill them meanwhile.
+        writing!(self, BEGIN, "hold suspects", |connection| shelves::hold(connection, suspects, bounds))
+    }
+
+    async fn suspects(
+        &self,
+        source: Option<&SourceName>,
+        page: Page<String>,
+    ) -> Result<Vec<Suspect>, StoreError> {
+        reading!(self, "list suspects", |connection| shelves::suspects(connection, source, page))
+    }
+
+    async fn suspect(&self, id: &str) -> Result<Option<Suspect>, StoreError> {
+        reading!(self, "read a suspect", |connection| shelves::suspect(connection, id))
+    }
+
+    async fn drop_suspect(&self, id: &str) -> Result<bool, StoreError> {
+        writing!(self, BEGIN_SHELF, "take a suspect off the shelf", |connection| shelves::drop_suspect(
+            connection, id
+        ))
+    }
+
+    async fn add_token(&self, token: &Token) -> Result<(), StoreError> {
+        writing!(self, BEGIN_SHELF, "add a token", |connection| shelves::add_token(connection, token))
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<Token>, StoreError> {
+        reading!(self, "read a token", |connection| shelves::token(connection, id))
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        reading!(self, "list tokens", |connection| shelves::tokens(connection))
+    }
+
+    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+        writing!(self, BEGIN_SHELF, "revoke a token", |connection| shelves::revoke_token(connection, id, at))
+    }
+
+    async fn answered(&self, caller: &str, key: &str) -> Result<Option<Answered>, StoreError> {
+        reading!(self, "look for an earlier answer", |connection| shelves::answered(connection, caller, key))
+    }
+
+    async fn remember(
+        &self,
+        caller: &str,
+        key: &str,
+        answer: &Answered,
+        forget_before: Timestamp,
+    ) -> Result<(), StoreError> {
+        writing!(self, BEGIN_SHELF, "remember an answer", |connection| shelves::remember(
+            connection,
+            caller,
+            key,
+            answer,
+            forget_before
+        ))
+    }
+}

@@ -1,0 +1,88 @@
+//! The one transaction that may decide.
+
+use async_trait::async_trait;
+use timeline::{Changes, Digests, Known, Logged, StoreError, Tx, Wanted};
+
+use super::super::{Connection, Upkeep};
+use super::writer::Turn;
+use super::{changes, digest, known};
+use crate::error::{LONG_PATIENCE, PATIENCE, refused, told, within};
+
+pub(super) struct Transaction {
+    turn: Turn,
+    upkeep: Upkeep,
+    /// How much was written so far.
+    amount: u64,
+    /// A step was begun and did not succeed: what is in the transaction is half of something.
+    broken: bool,
+}
+
+impl Transaction {
+    pub(super) fn new(turn: Turn, upkeep: Upkeep) -> Self {
+        Self { turn, upkeep, amount: 0, broken: false }
+    }
+
+    /// The connection for one step, which ends with [`Transaction::done`].
+    fn step(&mut self, doing: &'static str) -> Result<&mut Connection, StoreError> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(refused(doing, "an earlier step of the same transaction did not succeed"));
+        }
+        self.turn.connection().map_err(|error| told(doing, error))
+    }
+
+    fn done<T>(&mut self, answer: T) -> Result<T, StoreError> {
+        self.broken = false;
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Tx for Transaction {
+    async fn read(&mut self, wanted: &Wanted) -> Result<Known, StoreError> {
+        const DOING: &str = "read what a batch needs";
+        let connection = self.step(DOING)?;
+        let known = within(DOING, PATIENCE, known::read(connection, wanted)).await?;
+        self.done(known)
+    }
+
+    async fn write(&mut self, decided: &Changes) -> Result<(), StoreError> {
+        const DOING: &str = "write what was decided";
+        let connection = self.step(DOING)?;
+        changes::refuse_nul(DOING, decided)?;
+        within(DOING, PATIENCE, changes::write(connection, decided)).await?;
+        self.amount += changes::amount(decided);
+        self.done(())
+    }
+
+    async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+        const DOING: &str = "read the log";
+        let connection = self.step(DOING)?;
+        let page = within(DOING, PATIENCE, known::log(connection, after, limit)).await?;
+        self.done(page)
+    }
+
+    async fn clear_projections(&mut self) -> Result<(), StoreError> {
+        const DOING: &str = "clear the projections";
+        let connection = self.step(DOING)?;
+        within(DOING, LONG_PATIENCE, changes::clear_projections(connection)).await?;
+        self.done(())
+    }
+
+    async fn digests(&mut self) -> Result<Digests, StoreError> {
+        const DOING: &str = "digest the projections";
+        let connection = self.step(DOING)?;
+        let digests = within(DOING, LONG_PATIENCE, digest::digests(connection)).await?;
+        self.done(digests)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        const DOING: &str = "commit";
+        // PostgreSQL would answer such a commit with a quiet rollback, SQLite would keep the half.
+        if self.broken {
+            return Err(refused(DOING, "a step of the transaction did not succeed"));
+        }
+        within(DOING, PATIENCE, self.turn.commit()).await?;
+        self.upkeep.committed(self.amount);
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! What a store promises, asked of both databases.
+//!
+//! Every scenario is listed once and becomes `sqlite::name` and `postgres::name`. For PostgreSQL a
+//! throwaway server is started, unless `FRONTDESK_TEST_POSTGRES` names one.
+
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails the scenario")]
+
+mod failures;
+mod home;
+mod lists;
+mod people;
+mod recording;
+mod round_trip;
+mod schema;
+mod shelves;
+
+use home::{Home, run};
+
+macro_rules! contract {
+    ($($file:ident: $($scenario:ident),+;)+) => {
+        mod sqlite {
+            $($(
+                #[test]
+                fn $scenario() {
+                    super::run(super::$file::$scenario(super::Home::sqlite()));
+                }
+            )+)+
+        }
+        mod postgres {
+            $($(
+                #[test]
+                fn $scenario() {
+                    if let Some(home) = super::Home::postgres() {
+                        super::run(super::$file::$scenario(home));
+                    }
+                }
+            )+)+
+        }
+    };
+}
+
+contract! {
+    recording:
+        a_replayed_event_is_recorded_once,
+        two_deciders_meeting_a_new_number_agree_on_one_client,
+        an_uncommitted_transaction_leaves_no_trace,
+        half_a_transaction_cannot_be_committed,
+        the_feed_has_no_gap_whoever_records,
+        at_most_one_transaction_exists,
+        a_replay_reaches_equal_digests_and_heals_what_was_tampered_with,
+        a_batch_larger_than_every_chunk_is_recorded_whole;
+    round_trip:
+        what_was_written_is_what_is_read,
+        rows_are_replaced_by_id;
+    lists:
+        pages_neither_skip_nor_repeat_when_entries_share_a_moment,
+        clients_are_found_by_an_identifier_or_a_part,
+        contacts_are_listed_also_those_of_nobody,
+        a_contact_comes_with_its_events,
+        conversations_are_filtered,
+        the_feed_shows_the_present_state;
+    shelves:
+        letters_are_kept_once_and_reopened,
+        suspects_are_held_up_to_the_bounds_and_the_newest_dropped,
+        tokens_are_found_until_revoked,
+        the_first_answer_stays_until_forgotten;
+    failures:
+        nul_is_refused_and_leaves_no_trace,
+        nul_in_a_question_finds_nothing,
+        large_content_is_kept,
+        a_transaction_given_up_in_the_middle_hurts_nobody;
+    schema:
+        opening_twice_at_once_is_safe,
+        a_newer_an_edited_and_a_missing_schema_are_told_apart;
+}
