@@ -1,0 +1,128 @@
+//! The event stream: every change as it happens, resumed without a gap.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::caller::Caller;
+use crate::extract::{FromParams, Params, Query};
+use crate::feed::Subscription;
+use crate::problem::Problem;
+
+/// The first thing sent: how long to wait before coming back, in milliseconds.
+const HELLO: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+/// Sent when there is nothing else to send, so that nobody between us takes the line for dead.
+const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
+const QUIET: Duration = Duration::from_secs(15);
+/// How often it is asked whether the token is still good.
+const CHECK: Duration = Duration::from_secs(5);
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventsQuery {
+    /// The last position seen: what follows is sent, from the beginning with `0`. The header
+    /// `Last-Event-ID` goes before it. Without either the stream begins at the present.
+    after: Option<i64>,
+}
+
+impl FromParams for EventsQuery {
+    fn from_params(params: &mut Params) -> Result<Self, Problem> {
+        let after = params.text("after").map(|text| position("after", &text)).transpose()?;
+        Ok(Self { after })
+    }
+}
+
+/// Every change as it happens, as server-sent events.
+///
+/// `id` is the position in the feed and rises by one. `event` is `entry`, `conversation` or `client`;
+/// `data` is `{"entry":…,"client":…}`, `{"conversation":…,"client":…}` or `{"client":…}`, each in its
+/// present state. The stream ends when the token is revoked or we shut down; come back with
+/// `Last-Event-ID` and nothing is missed. A position beyond the head of the feed is refused: it is of
+/// another feed, so what the caller has is to be read anew.
+#[utoipa::path(get, path = "/v1/events", tag = "live", operation_id = "followEvents",
+    params(EventsQuery, ("Last-Event-ID" = Option<i64>, Header, description = "The last position seen.")),
+    responses((status = 200, description = "The stream.", body = String, content_type = "text/event-stream")))]
+async fn events(
+    caller: Caller,
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(query): Query<EventsQuery>,
+) -> Result<Response, Problem> {
+    let after = last_event(&headers)?.or(query.after);
+    let subscription = app.feed.subscribe(after).await?;
+    let mut check = tokio::time::interval_at(Instant::now() + CHECK, CHECK);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stream = Stream { app, token: caller.token.id.clone(), subscription, check, greeted: false };
+    let body = futures::stream::unfold(stream, async |mut stream| {
+        let chunk = stream.next().await?;
+        Some((Ok::<_, Infallible>(chunk), stream))
+    });
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), "text/event-stream"),
+        (header::CACHE_CONTROL.as_str(), "no-store"),
+        // nginx would keep the events until its buffer is full.
+        ("x-accel-buffering", "no"),
+    ];
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+fn last_event(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    match headers.get("last-event-id") {
+        None => Ok(None),
+        Some(value) if value.is_empty() => Ok(None),
+        Some(value) => position("Last-Event-ID", value.to_str().unwrap_or_default()).map(Some),
+    }
+}
+
+fn position(field: &str, text: &str) -> Result<i64, Problem> {
+    let position = text.parse().ok().filter(|position| *position >= 0);
+    position
+        .ok_or_else(|| Problem::field(field, format!("`{text}` is no position in the feed; it is 0 or more")))
+}
+
+struct Stream {
+    app: App,
+    token: String,
+    subscription: Subscription,
+    check: Interval,
+    greeted: bool,
+}
+
+impl Stream {
+    /// What to send next; `None` is the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.greeted, true) {
+            return Some(HELLO);
+        }
+        let quiet = tokio::time::sleep(QUIET);
+        tokio::pin!(quiet);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.app.stop.cancelled() => return None,
+                _ = self.check.tick() => {
+                    // A store that is away has not revoked anything.
+                    if let Ok(None) = self.app.tokens.check(self.app.store.as_ref(), &self.token).await {
+                        return None;
+                    }
+                }
+                chunk = self.subscription.next() => return Some(chunk),
+                () = &mut quiet => return Some(STILL_HERE),
+            }
+        }
+    }
+}

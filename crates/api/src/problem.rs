@@ -1,0 +1,175 @@
+//! What went wrong, as RFC 9457 `application/problem+json`.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use timeline::StoreError;
+use utoipa::ToSchema;
+
+use crate::desk::DeskError;
+
+/// The media type of every error.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Seconds after which a caller may try again when something of ours is away.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+
+/// An error a caller can act on: a status, a sentence, and the field at fault where there is one. It
+/// never shows what lies inside (SQL, addresses, secrets); the cause goes to the log with the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    status: StatusCode,
+    detail: String,
+    field: Option<String>,
+    header: Option<(header::HeaderName, HeaderValue)>,
+    cause: Option<Cause>,
+}
+
+/// What the log needs to know about a failure of ours. Travels as an extension of the response, so
+/// that it is logged once, by the one who knows the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause(pub(crate) Arc<dyn Error + Send + Sync>);
+
+/// The body.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemJson {
+    /// Always `about:blank`: the status says which kind of problem it is.
+    #[schema(example = "about:blank")]
+    r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Bad Request")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 400)]
+    status: u16,
+    /// A sentence for a person.
+    #[schema(example = "`fax` is no channel; it is email, phone or chat")]
+    detail: String,
+    /// The parameter, header or field of the body at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "channel")]
+    field: Option<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Inner { status, detail: detail.into(), field: None, header: None, cause: None }))
+    }
+
+    /// 400: this parameter, header or field of the body is not what it should be.
+    pub(crate) fn field(field: impl Into<String>, sentence: impl Display) -> Self {
+        let mut problem = Self::bad(sentence.to_string());
+        problem.0.field = Some(field.into());
+        problem
+    }
+
+    /// 400 without a field to name.
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 401: we do not know who is calling.
+    pub(crate) fn unknown_caller(detail: impl Into<String>) -> Self {
+        let challenge = HeaderValue::from_static("Bearer realm=\"frontdesk\"");
+        Self::new(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// 403: we know who is calling, and they may not.
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 404: there is no such thing.
+    pub(crate) fn missing(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 405.
+    pub(crate) fn method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know this method; see the header Allow")
+    }
+
+    /// 409: not in the state it is in.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 413.
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// 422: understood, but it contradicts what was said before.
+    pub(crate) fn contradiction(field: &str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        problem.0.field = Some(field.to_owned());
+        problem
+    }
+
+    /// 503: something of ours is away; try again.
+    pub(crate) fn away(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// 500: our fault, and trying again will not help.
+    pub(crate) fn ours() -> Self {
+        let detail = "this failed on our side; the header X-Request-Id finds it in the log";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
+    fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+
+    fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Cause(Arc::new(cause)));
+        self
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let problem = if error.is_transient() {
+            Problem::away("the store is away at the moment; try again")
+        } else {
+            Problem::ours()
+        };
+        problem.because(error)
+    }
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Refused(sentence) => Problem::conflict(sentence),
+            DeskError::Away { .. } => {
+                Problem::away("this cannot be taken at the moment; try again").because(error)
+            }
+            DeskError::Failed { .. } => Problem::ours().because(error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Inner { status, detail, field, header, cause } = *self.0;
+        let title = status.canonical_reason().unwrap_or("Error");
+        let json = ProblemJson { r#type: "about:blank", title, status: status.as_u16(), detail, field };
+        let body = serde_json::to_vec(&json).expect("a problem has no map with keys that are not text");
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        response.headers_mut().extend(header);
+        if let Some(cause) = cause {
+            response.extensions_mut().insert(cause);
+        }
+        response
+    }
+}

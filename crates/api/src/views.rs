@@ -1,0 +1,285 @@
+//! The shapes callers see. Field names and nulls are the contract: nothing here is renamed lightly.
+
+use contact::{
+    Channel, ClientId, ContactId, ConversationId, Direction, EntryId, IdentifierKind, Level, SourceName,
+    Trust,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use timeline::{Card, Client, Conversation, ConversationView, Entry, EntryKind, Status};
+use utoipa::ToSchema;
+
+use crate::words;
+
+/// A client with how they are known.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Client)]
+pub(crate) struct ClientJson {
+    #[schema(value_type = String, example = "cli_019aa5bd3f9770008f6a2d0c7c2b9e11")]
+    id: ClientId,
+    name: Option<String>,
+    /// Null until somebody sorts clients into segments.
+    segment: Option<String>,
+    identifiers: Vec<IdentifierJson>,
+    last_contact_at: Timestamp,
+}
+
+/// An address of a client, and how sure we are that it is theirs.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Identifier)]
+pub(crate) struct IdentifierJson {
+    #[schema(schema_with = words::identifier_kind)]
+    kind: IdentifierKind,
+    /// E.164 for a phone.
+    #[schema(example = "+380441234567")]
+    value: String,
+    #[schema(schema_with = words::level)]
+    level: Level,
+}
+
+/// A client in one breath.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClientSummary)]
+pub(crate) struct ClientSummaryJson {
+    #[schema(value_type = String, example = "cli_019aa5bd3f9770008f6a2d0c7c2b9e11")]
+    id: ClientId,
+    name: Option<String>,
+}
+
+/// One line of a client's history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Entry)]
+pub(crate) struct EntryJson {
+    #[schema(value_type = String, example = "ent_019aa5bd3f977000a1b2c3d4e5f60718")]
+    id: EntryId,
+    #[schema(schema_with = words::entry_kind)]
+    kind: EntryKind,
+    #[schema(schema_with = words::channel)]
+    channel: Channel,
+    #[schema(schema_with = words::direction)]
+    direction: Direction,
+    #[schema(value_type = String, example = "phone/main-line")]
+    source: SourceName,
+    #[schema(schema_with = words::trust)]
+    trust: Trust,
+    /// Rises with every change of the entry; of two copies the higher one is newer.
+    rev: i64,
+    /// When it happened, by the channel's clock. Orders the timeline.
+    occurred_at: Timestamp,
+    /// When it first stood on the timeline.
+    recorded_at: Timestamp,
+    /// Null when the channel told no address that could be anybody's.
+    #[schema(value_type = Option<String>)]
+    client: Option<ClientId>,
+    #[schema(value_type = String, example = "con_019aa5bd3f977000b1b2c3d4e5f60718")]
+    contact: ContactId,
+    #[schema(value_type = Option<String>)]
+    conversation: Option<ConversationId>,
+    agent: Option<String>,
+    /// One line for a person.
+    #[schema(example = "Missed call, rang 21 s")]
+    summary: String,
+    /// By channel. A call: `call_id`, `state`, `outcome`, `rang_s`, `talked_s`, `from`, `to`, and where
+    /// there are any `extensions`, `recordings`, `transcripts`.
+    #[schema(value_type = Object)]
+    content: Box<RawValue>,
+}
+
+/// One interaction: its entry's fields under its own id.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub(crate) struct ContactJson {
+    #[schema(value_type = String, example = "con_019aa5bd3f977000b1b2c3d4e5f60718")]
+    pub(crate) id: ContactId,
+    #[schema(schema_with = words::channel)]
+    channel: Channel,
+    #[schema(schema_with = words::direction)]
+    direction: Direction,
+    #[schema(value_type = String, example = "phone/main-line")]
+    source: SourceName,
+    #[schema(schema_with = words::trust)]
+    trust: Trust,
+    /// Rises with every fact that changed it.
+    rev: i64,
+    occurred_at: Timestamp,
+    recorded_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    client: Option<ClientId>,
+    /// The entry that shows it.
+    #[schema(value_type = String, example = "ent_019aa5bd3f977000a1b2c3d4e5f60718")]
+    entry: EntryId,
+    #[schema(value_type = Option<String>)]
+    conversation: Option<ConversationId>,
+    agent: Option<String>,
+    #[schema(example = "Missed call, rang 21 s")]
+    summary: String,
+    /// As in its entry.
+    #[schema(value_type = Object)]
+    content: Box<RawValue>,
+}
+
+/// Contacts and replies about one matter.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conversation)]
+pub(crate) struct ConversationJson {
+    #[schema(value_type = String, example = "cnv_019aa5bd3f977000c1b2c3d4e5f60718")]
+    id: ConversationId,
+    #[schema(schema_with = words::status)]
+    status: Status,
+    /// Null when it is nobody's we know.
+    client: Option<ClientSummaryJson>,
+    #[schema(schema_with = words::channel)]
+    channel: Channel,
+    #[schema(example = "default")]
+    queue: String,
+    priority: i32,
+    assignee: Option<String>,
+    due_at: Option<Timestamp>,
+    /// The call we owe; null when none was ever owed.
+    callback: Option<CallbackJson>,
+    last_entry: Option<EntryJson>,
+}
+
+/// An outbound call we owe, or owed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Callback)]
+pub(crate) struct CallbackJson {
+    /// Our calls that reached nobody since it is owed.
+    attempts: u32,
+    /// The calls that were missed.
+    missed: u32,
+    /// When the first of them was.
+    since: Timestamp,
+    /// When the client was reached; null while it is owed.
+    done_at: Option<Timestamp>,
+}
+
+impl From<Card> for ClientJson {
+    fn from(Card { client, identifiers }: Card) -> Self {
+        let identifiers = identifiers
+            .into_iter()
+            .map(|holder| IdentifierJson {
+                kind: holder.identifier.kind,
+                value: holder.identifier.value,
+                level: holder.level,
+            })
+            .collect();
+        Self {
+            id: client.id,
+            name: client.name,
+            segment: client.segment,
+            identifiers,
+            last_contact_at: client.last_contact_at,
+        }
+    }
+}
+
+impl From<Client> for ClientSummaryJson {
+    fn from(client: Client) -> Self {
+        Self { id: client.id, name: client.name }
+    }
+}
+
+impl From<Entry> for EntryJson {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.id,
+            kind: entry.kind,
+            channel: entry.channel,
+            direction: entry.direction,
+            source: entry.source,
+            trust: entry.trust,
+            rev: entry.rev,
+            occurred_at: entry.occurred_at,
+            recorded_at: entry.recorded_at,
+            client: entry.client,
+            contact: entry.contact,
+            conversation: entry.conversation,
+            agent: entry.agent,
+            summary: entry.summary,
+            content: one_line(entry.content),
+        }
+    }
+}
+
+impl From<Entry> for ContactJson {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.contact,
+            channel: entry.channel,
+            direction: entry.direction,
+            source: entry.source,
+            trust: entry.trust,
+            rev: entry.rev,
+            occurred_at: entry.occurred_at,
+            recorded_at: entry.recorded_at,
+            client: entry.client,
+            entry: entry.id,
+            conversation: entry.conversation,
+            agent: entry.agent,
+            summary: entry.summary,
+            content: one_line(entry.content),
+        }
+    }
+}
+
+impl ConversationJson {
+    /// As the list shows it; in the feed, which tells of the entry by itself, `last_entry` is what is
+    /// known of it there.
+    pub(crate) fn new(row: Conversation, client: Option<ClientSummaryJson>, last: Option<Entry>) -> Self {
+        Self {
+            id: row.id,
+            status: row.status,
+            client,
+            channel: row.channel,
+            queue: row.queue,
+            priority: row.priority,
+            assignee: row.assignee,
+            due_at: row.due_at,
+            callback: row.callback.map(|callback| CallbackJson {
+                attempts: callback.attempts,
+                missed: callback.missed,
+                since: callback.since,
+                done_at: callback.done_at,
+            }),
+            last_entry: last.map(EntryJson::from),
+        }
+    }
+}
+
+impl From<ConversationView> for ConversationJson {
+    fn from(view: ConversationView) -> Self {
+        Self::new(view.conversation, view.client.map(ClientSummaryJson::from), view.last_entry)
+    }
+}
+
+/// JSON text as it is, without the line breaks that would end a message of the event stream. Text that
+/// is no JSON, which no writer of ours makes, is shown as a string.
+fn one_line(text: String) -> Box<RawValue> {
+    let text = if text.contains(['\n', '\r']) {
+        serde_json::from_str::<serde_json::Value>(&text).map_or(text, |value| value.to_string())
+    } else {
+        text
+    };
+    RawValue::from_string(text.clone())
+        .or_else(|_| serde_json::value::to_raw_value(&text))
+        .expect("a string is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_one_line_whatever_was_kept() {
+        for (kept, shown) in [
+            (r#"{"b":1,"a":2}"#, r#"{"b":1,"a":2}"#),
+            ("{\n  \"a\": [1,\r\n 2]\n}", r#"{"a":[1,2]}"#),
+            ("not json", r#""not json""#),
+            ("not\njson", r#""not\njson""#),
+        ] {
+            assert_eq!(one_line(kept.to_owned()).get(), shown);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The closed sets of words, as the OpenAPI document lists them: taken from the types themselves, so
+//! that the document cannot fall behind.
+
+use contact::{Channel, Direction, IdentifierKind, Level, Trust};
+use timeline::{EntryKind, LetterState, Role, Status};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+}
+
+pub(crate) fn channel() -> Object {
+    one_of(Channel::ALL.iter().map(|word| word.as_str()))
+}
+
+pub(crate) fn direction() -> Object {
+    one_of([Direction::Inbound, Direction::Outbound].map(Direction::as_str))
+}
+
+pub(crate) fn trust() -> Object {
+    one_of([Trust::Verified, Trust::Unverified].map(Trust::as_str))
+}
+
+pub(crate) fn identifier_kind() -> Object {
+    use IdentifierKind::{Email, External, Phone, Visitor};
+    one_of([Phone, Email, Visitor, External].map(IdentifierKind::as_str))
+}
+
+pub(crate) fn level() -> Object {
+    one_of([Level::Claimed, Level::Observed, Level::Proved].map(Level::as_str))
+}
+
+pub(crate) fn entry_kind() -> Object {
+    one_of(EntryKind::ALL.iter().map(|word| word.as_str()))
+}
+
+pub(crate) fn status() -> Object {
+    one_of(Status::ALL.iter().map(|word| word.as_str()))
+}
+
+pub(crate) fn role() -> Object {
+    one_of(Role::ALL.iter().map(|word| word.as_str()))
+}
+
+pub(crate) fn letter_state() -> Object {
+    one_of(LetterState::ALL.iter().map(|word| word.as_str()))
+}

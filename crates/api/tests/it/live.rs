@@ -1,0 +1,255 @@
+//! The event stream: nothing missed, nothing twice.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::BodyDataStream;
+use contact::CallState;
+use futures::StreamExt as _;
+use timeline::{Role, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::house::{House, Person, call, missed, noon};
+
+/// An open event stream.
+struct Listener {
+    body: BodyDataStream,
+    /// Whole messages not yet taken.
+    text: String,
+}
+
+impl Listener {
+    async fn open(person: &Person, query: &str, headers: &[(&str, &str)]) -> Self {
+        let response = person.open("GET", &format!("/v1/events{query}"), headers, "").await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let mut listener = Self { body: response.into_body().into_data_stream(), text: String::new() };
+        assert_eq!(listener.message().await.as_deref(), Some("retry: 2000"));
+        listener
+    }
+
+    /// The next message; `None` at the end of the stream. Gives up after a while of silence.
+    async fn message(&mut self) -> Option<String> {
+        loop {
+            if let Some((message, rest)) = self.text.split_once("\n\n") {
+                let message = message.to_owned();
+                self.text = rest.to_owned();
+                return Some(message);
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.body.next()).await;
+            let chunk = chunk.expect("the stream fell silent")?.unwrap();
+            self.text += std::str::from_utf8(&chunk).unwrap();
+        }
+    }
+
+    /// The id of the next change.
+    async fn id(&mut self) -> i64 {
+        loop {
+            let message = self.message().await.expect("the stream goes on");
+            if let Some(rest) = message.strip_prefix("id: ") {
+                return rest.lines().next().unwrap().parse().unwrap();
+            }
+        }
+    }
+
+    /// The ids of so many changes.
+    async fn ids(&mut self, count: i64) -> Vec<i64> {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            ids.push(self.id().await);
+        }
+        ids
+    }
+}
+
+fn number(n: usize) -> String {
+    format!("+3804412{n:05}")
+}
+
+#[tokio::test]
+async fn a_ringing_call_pops_up_with_its_client() {
+    let house = House::new();
+    let mia = house.person(Role::Agent).await;
+    house.records(missed("CA1", Some("+15550100"), 0)).await;
+    let head = house.store.feed_head().await.unwrap();
+    let mut listener = Listener::open(&mia, "", &[]).await;
+    house.records(vec![call("CA2", Some("+380441234567"), CallState::Ringing, 60)]).await;
+    let mut messages = Vec::new();
+    while messages.len() < 3 {
+        messages.push(listener.message().await.unwrap());
+    }
+    assert!(
+        messages[0].starts_with(&format!("id: {}\nevent: client\ndata: ", head + 1)),
+        "from the present on"
+    );
+    insta::assert_snapshot!(messages.join("\n\n"));
+    house.records(vec![call("CA3", None, CallState::Ringing, 90)]).await;
+    let nobodys = listener.message().await.unwrap();
+    assert!(nobodys.ends_with(r#""client":null}"#), "{nobodys}");
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_write() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let store = house.store.clone();
+    let feed = house.feed.clone();
+    let done = CancellationToken::new();
+    let finished = done.clone().drop_guard();
+    house.tracker.spawn(async move {
+        let _finished = finished;
+        for n in 0..200 {
+            let events = missed(&format!("CA{n}"), Some(&number(n % 50)), i64::try_from(n).unwrap());
+            let arrivals = events.into_iter().map(|event| timeline::Arrival {
+                payload: String::from_utf8(event.to_json()).unwrap(),
+                recorded_at: event.received_at,
+                event,
+            });
+            let recorded = timeline::record(store.as_ref(), arrivals.collect(), Vec::new()).await.unwrap();
+            // Every third hint is lost.
+            if n % 3 != 0 {
+                feed.wake(recorded.feed_position);
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let (mut seen, mut last, mut patience) = (Vec::new(), 0, 1);
+    while !(done.is_cancelled() && last == house.store.feed_head().await.unwrap()) {
+        let id = last.to_string();
+        // A stale `after`, as a browser would send it, gives way to the header.
+        let mut listener = Listener::open(&mia, "?after=0", &[("Last-Event-ID", &id)]).await;
+        for _ in 0..patience {
+            if done.is_cancelled() && last == house.store.feed_head().await.unwrap() {
+                break;
+            }
+            tokio::select! {
+                id = listener.id() => {
+                    last = id;
+                    seen.push(id);
+                }
+                () = done.cancelled(), if !done.is_cancelled() => {}
+            }
+        }
+        patience = patience % 17 + 1;
+    }
+    let head = house.store.feed_head().await.unwrap();
+    assert!(head > 800, "something was written: {head}");
+    assert_eq!(seen, (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_listener_who_sleeps_while_the_ring_goes_round_reads_it_from_the_store() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let mut sleeper = Listener::open(&mia, "?after=0", &[]).await;
+    let mut awake = Listener::open(&mia, "?after=0", &[]).await;
+    let mut head = 0;
+    for n in 0..1_500usize {
+        house.records(missed(&format!("CA{n}"), Some(&number(n)), i64::try_from(n).unwrap())).await;
+        let now = house.store.feed_head().await.unwrap();
+        assert_eq!(awake.ids(now - head).await, (head + 1..=now).collect::<Vec<_>>());
+        head = now;
+    }
+    assert!(head > 5_000, "more than the ring holds: {head}");
+    assert_eq!(sleeper.ids(head).await, (1..=head).collect::<Vec<_>>());
+    house.records(missed("CZ", None, 9_999)).await;
+    assert_eq!(sleeper.id().await, head + 1, "and goes on live");
+}
+
+#[tokio::test]
+async fn two_hundred_listeners_see_the_same() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let mut listeners = Vec::new();
+    for _ in 0..200 {
+        listeners.push(Listener::open(&mia, "", &[]).await);
+    }
+    for n in 0..20 {
+        house.records(missed(&format!("CA{n}"), Some(&number(n)), i64::try_from(n).unwrap())).await;
+    }
+    let head = house.store.feed_head().await.unwrap();
+    for listener in &mut listeners {
+        assert_eq!(listener.ids(head).await, (1..=head).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_nobody_told_of_is_found_within_a_second_or_so() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let mut listener = Listener::open(&mia, "", &[]).await;
+    let began = tokio::time::Instant::now();
+    let event = call("CA1", None, CallState::Ringing, 0);
+    let payload = String::from_utf8(event.to_json()).unwrap();
+    let arrival = timeline::Arrival { recorded_at: event.received_at, payload, event };
+    timeline::record(house.store.as_ref(), vec![arrival], Vec::new()).await.unwrap();
+    assert_eq!(listener.id().await, 1);
+    assert!(began.elapsed() < Duration::from_millis(2_100), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_stream_says_that_it_is_there() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let mut listener = Listener::open(&mia, "", &[]).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(listener.message().await.unwrap(), ": still here");
+    assert_eq!(listener.message().await.unwrap(), ": still here");
+    assert!((29..=31).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_outlives_a_store_that_was_away() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let mut listener = Listener::open(&mia, "", &[]).await;
+    house.store.away.store(true, Ordering::Relaxed);
+    house.records(missed("CA1", None, 0)).await;
+    assert_eq!(listener.message().await.unwrap(), ": still here", "nothing is told while it is away");
+    house.store.away.store(false, Ordering::Relaxed);
+    let head = house.store.feed_head().await.unwrap();
+    assert_eq!(listener.ids(head).await, (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_its_token_is_revoked() {
+    let house = House::new();
+    let (mia, bo) = (house.person(Role::Reader).await, house.person(Role::Reader).await);
+    let (mut hers, mut his) = (Listener::open(&mia, "", &[]).await, Listener::open(&bo, "", &[]).await);
+    house.store.revoke_token(&mia.id(), noon(0)).await.unwrap();
+    let began = tokio::time::Instant::now();
+    while hers.message().await.is_some() {}
+    assert!(began.elapsed() < Duration::from_secs(11), "{:?}", began.elapsed());
+    assert_eq!(his.message().await.unwrap(), ": still here", "others stay");
+}
+
+#[tokio::test]
+async fn every_stream_ends_at_the_stop() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    let mut listener = Listener::open(&mia, "", &[]).await;
+    house.stop.cancel();
+    assert_eq!(listener.message().await, None);
+    house.tracker.close();
+    tokio::time::timeout(Duration::from_secs(10), house.tracker.wait())
+        .await
+        .expect("the feed's task ends too");
+}
+
+#[tokio::test]
+async fn nobody_has_seen_more_than_there_is() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    house.records(missed("CA1", None, 0)).await;
+    let head = house.store.feed_head().await.unwrap();
+    let beyond = (head + 1).to_string();
+    let answer = mia.send("GET", "/v1/events", &[("Last-Event-ID", &beyond)], "").await;
+    assert_eq!(
+        answer.problem(),
+        format!("400 [after] the feed ends at {head}, so nobody can have seen {beyond}")
+    );
+    Listener::open(&mia, &format!("?after={head}"), &[]).await;
+    let odd = mia.send("GET", "/v1/events", &[("Last-Event-ID", "x")], "").await;
+    assert_eq!(odd.problem(), "400 [Last-Event-ID] `x` is no position in the feed; it is 0 or more");
+}

@@ -1,0 +1,370 @@
+//! A store in memory: small, and real enough to record into.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, SourceName, Suspect};
+use jiff::Timestamp;
+use timeline::port::{
+    Answered, Card, Changes, ConversationView, Digests, FeedChange, FindClients, FindContacts,
+    FindConversations, HoldBounds, Known, Page, Store, StoreError, Tx, Wanted,
+};
+use timeline::{
+    Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState, Logged, Token,
+};
+
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    rows: Arc<Mutex<Rows>>,
+    writer: Arc<tokio::sync::Mutex<()>>,
+    /// Nothing can be reached.
+    pub(crate) away: AtomicBool,
+    /// Everything is refused.
+    pub(crate) broken: AtomicBool,
+}
+
+#[derive(Default)]
+struct Rows {
+    events: HashSet<[u8; 16]>,
+    log: Vec<(String, Logged)>,
+    clients: BTreeMap<ClientId, Client>,
+    holders: BTreeMap<Identifier, Holder>,
+    contacts: HashMap<[u8; 16], Contact>,
+    entries: BTreeMap<EntryId, Entry>,
+    conversations: BTreeMap<ConversationId, Conversation>,
+    feed: Vec<FeedItem>,
+    letters: BTreeMap<String, DeadLetter>,
+    suspects: BTreeMap<String, Suspect>,
+    tokens: BTreeMap<String, Token>,
+    answers: BTreeMap<(String, String), Answered>,
+}
+
+impl MemoryStore {
+    fn rows(&self) -> Result<std::sync::MutexGuard<'_, Rows>, StoreError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Away { doing: "read", cause: "select * from secrets timed out".into() });
+        }
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(StoreError::Refused { doing: "read", cause: "no such table: secrets".into() });
+        }
+        Ok(self.rows.lock().unwrap())
+    }
+
+    pub(crate) fn remembered(&self) -> Vec<Answered> {
+        self.rows.lock().unwrap().answers.values().cloned().collect()
+    }
+
+    pub(crate) fn has_suspect(&self, id: &str) -> bool {
+        self.rows.lock().unwrap().suspects.contains_key(id)
+    }
+}
+
+impl Rows {
+    fn card(&self, id: ClientId) -> Option<Card> {
+        let client = self.clients.get(&id)?.clone();
+        let identifiers = self.holders.values().filter(|holder| holder.client == id).cloned().collect();
+        Some(Card { client, identifiers })
+    }
+
+    fn view(&self, row: &Conversation) -> ConversationView {
+        ConversationView {
+            conversation: row.clone(),
+            client: row.client.and_then(|id| self.clients.get(&id).cloned()),
+            last_entry: row.last_entry.and_then(|id| self.entries.get(&id).cloned()),
+        }
+    }
+}
+
+fn page<C: Ord, T>(
+    rows: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> C,
+    page: Page<C>,
+) -> Result<Vec<T>, StoreError> {
+    let mut rows: Vec<T> =
+        rows.filter(|row| page.after.as_ref().is_none_or(|after| key(row) < *after)).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(key(row)));
+    rows.truncate(page.limit);
+    Ok(rows)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
+        let guard = Arc::clone(&self.writer).lock_owned().await;
+        Ok(Box::new(MemoryTx { rows: Arc::clone(&self.rows), changes: Vec::new(), _guard: guard }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.rows().map(drop)
+    }
+
+    async fn clients(&self, ids: &[ClientId]) -> Result<Vec<Card>, StoreError> {
+        let rows = self.rows()?;
+        Ok(ids.iter().filter_map(|id| rows.card(*id)).collect())
+    }
+
+    async fn find_clients(&self, find: &FindClients, at: Page<ClientId>) -> Result<Vec<Card>, StoreError> {
+        let rows = self.rows()?;
+        let found = rows.clients.keys().filter_map(|id| rows.card(*id)).filter(|card| {
+            let held = |identifier: &Identifier| {
+                card.identifiers.iter().any(|holder| holder.identifier == *identifier)
+            };
+            let named = |q: &String| {
+                let names = card.client.name.iter();
+                let mut texts = names.chain(card.identifiers.iter().map(|holder| &holder.identifier.value));
+                texts.any(|text| text.to_lowercase().contains(&q.to_lowercase()))
+            };
+            find.identifier.as_ref().is_none_or(held) && find.q.as_ref().is_none_or(named)
+        });
+        page(found, |card| card.client.id, at)
+    }
+
+    async fn timeline(
+        &self,
+        client: ClientId,
+        channel: Option<Channel>,
+        at: Page<(Timestamp, EntryId)>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let rows = self.rows()?;
+        let mine = rows.entries.values().filter(|entry| entry.client == Some(client));
+        let found = mine.filter(|entry| channel.is_none_or(|channel| entry.channel == channel)).cloned();
+        page(found, |entry| (entry.occurred_at, entry.id), at)
+    }
+
+    async fn contacts(&self, find: &FindContacts, at: Page<ContactId>) -> Result<Vec<Entry>, StoreError> {
+        let rows = self.rows()?;
+        let found = rows.entries.values().filter(|entry| {
+            find.channel.is_none_or(|channel| entry.channel == channel)
+                && find.source.as_ref().is_none_or(|source| entry.source == *source)
+                && (!find.nobodys || entry.client.is_none())
+        });
+        page(found.cloned(), |entry| entry.contact, at)
+    }
+
+    async fn contact(&self, id: ContactId) -> Result<Option<(Entry, Vec<Logged>)>, StoreError> {
+        let rows = self.rows()?;
+        let Some(contact) = rows.contacts.values().find(|contact| contact.id == id) else { return Ok(None) };
+        let of_it = rows.log.iter().filter(|(key, _)| *key == contact.key.0);
+        Ok(Some((rows.entries[&contact.entry].clone(), of_it.map(|(_, logged)| logged.clone()).collect())))
+    }
+
+    async fn conversations(
+        &self,
+        find: &FindConversations,
+        at: Page<ConversationId>,
+    ) -> Result<Vec<ConversationView>, StoreError> {
+        let rows = self.rows()?;
+        let found = rows.conversations.values().filter(|row| {
+            find.status.is_none_or(|status| row.status == status)
+                && find.queue.as_ref().is_none_or(|queue| row.queue == *queue)
+                && find.assignee.as_ref().is_none_or(|agent| row.assignee.as_ref() == Some(agent))
+                && find.channel.is_none_or(|channel| row.channel == channel)
+                && find.client.is_none_or(|client| row.client == Some(client))
+        });
+        page(found.map(|row| rows.view(row)), |view| view.conversation.id, at)
+    }
+
+    async fn conversation(&self, id: ConversationId) -> Result<Option<ConversationView>, StoreError> {
+        let rows = self.rows()?;
+        Ok(rows.conversations.get(&id).map(|row| rows.view(row)))
+    }
+
+    async fn feed(&self, after: i64, limit: usize) -> Result<Vec<FeedChange>, StoreError> {
+        let rows = self.rows()?;
+        let begin = usize::try_from(after).unwrap_or(0).min(rows.feed.len());
+        let changes = rows.feed.iter().skip(begin).take(limit).map(|item| {
+            let entry =
+                rows.entries.get(&EntryId::from_uuid(item.id)).filter(|_| item.kind == FeedKind::Entry);
+            let conversation = rows
+                .conversations
+                .get(&ConversationId::from_uuid(item.id))
+                .filter(|_| item.kind == FeedKind::Conversation);
+            let last = conversation.and_then(|row| rows.entries.get(&row.last_entry?));
+            let client = match item.kind {
+                FeedKind::Client => Some(ClientId::from_uuid(item.id)),
+                _ => entry.and_then(|entry| entry.client).or(conversation.and_then(|row| row.client)),
+            };
+            FeedChange {
+                position: item.position,
+                kind: item.kind,
+                rev: item.rev,
+                entry: entry.or(last).cloned(),
+                conversation: conversation.cloned(),
+                client: client.and_then(|id| rows.card(id)),
+            }
+        });
+        Ok(changes.collect())
+    }
+
+    async fn feed_head(&self) -> Result<i64, StoreError> {
+        Ok(self.rows()?.feed.last().map_or(0, |item| item.position))
+    }
+
+    async fn bury(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
+        let mut rows = self.rows()?;
+        for letter in letters {
+            let kept = rows.letters.entry(letter.id.clone()).or_insert_with(|| letter.clone());
+            if kept.state == LetterState::Retried {
+                kept.state = LetterState::Open;
+            }
+        }
+        Ok(())
+    }
+
+    async fn letters(
+        &self,
+        state: Option<LetterState>,
+        at: Page<String>,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = self.rows()?;
+        let found = rows.letters.values().filter(|letter| state.is_none_or(|state| letter.state == state));
+        page(found.cloned(), |letter| letter.id.clone(), at)
+    }
+
+    async fn letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.rows()?.letters.get(id).cloned())
+    }
+
+    async fn set_letter(&self, id: &str, state: LetterState) -> Result<bool, StoreError> {
+        Ok(self.rows()?.letters.get_mut(id).map(|letter| letter.state = state).is_some())
+    }
+
+    async fn hold(&self, suspects: &[Suspect], _: HoldBounds) -> Result<u64, StoreError> {
+        let mut rows = self.rows()?;
+        rows.suspects.extend(suspects.iter().map(|suspect| (suspect.id.clone(), suspect.clone())));
+        Ok(0)
+    }
+
+    async fn suspects(
+        &self,
+        source: Option<&SourceName>,
+        at: Page<String>,
+    ) -> Result<Vec<Suspect>, StoreError> {
+        let rows = self.rows()?;
+        let found =
+            rows.suspects.values().filter(|suspect| source.is_none_or(|name| suspect.source == *name));
+        page(found.cloned(), |suspect| suspect.id.clone(), at)
+    }
+
+    async fn suspect(&self, id: &str) -> Result<Option<Suspect>, StoreError> {
+        Ok(self.rows()?.suspects.get(id).cloned())
+    }
+
+    async fn drop_suspect(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(self.rows()?.suspects.remove(id).is_some())
+    }
+
+    async fn add_token(&self, token: &Token) -> Result<(), StoreError> {
+        self.rows()?.tokens.insert(token.id.clone(), token.clone());
+        Ok(())
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<Token>, StoreError> {
+        Ok(self.rows()?.tokens.get(id).cloned())
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        Ok(self.rows()?.tokens.values().cloned().collect())
+    }
+
+    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let mut rows = self.rows()?;
+        let valid = rows.tokens.get_mut(id).filter(|token| token.revoked_at.is_none());
+        Ok(valid.map(|token| token.revoked_at = Some(at)).is_some())
+    }
+
+    async fn answered(&self, caller: &str, key: &str) -> Result<Option<Answered>, StoreError> {
+        Ok(self.rows()?.answers.get(&(caller.to_owned(), key.to_owned())).cloned())
+    }
+
+    async fn remember(
+        &self,
+        caller: &str,
+        key: &str,
+        answer: &Answered,
+        forget_before: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut rows = self.rows()?;
+        rows.answers.retain(|_, answer| answer.at >= forget_before);
+        rows.answers.entry((caller.to_owned(), key.to_owned())).or_insert_with(|| answer.clone());
+        Ok(())
+    }
+}
+
+struct MemoryTx {
+    rows: Arc<Mutex<Rows>>,
+    changes: Vec<Changes>,
+    _guard: tokio::sync::OwnedMutexGuard<()>,
+}
+
+#[async_trait]
+impl Tx for MemoryTx {
+    async fn read(&mut self, wanted: &Wanted) -> Result<Known, StoreError> {
+        let rows = self.rows.lock().unwrap();
+        let contacts: HashMap<_, _> =
+            wanted.contacts.iter().filter_map(|key| Some((*key, rows.contacts.get(key)?.clone()))).collect();
+        let holders: HashMap<_, _> = wanted
+            .identifiers
+            .iter()
+            .filter_map(|identifier| Some((identifier.clone(), rows.holders.get(identifier)?.client)))
+            .collect();
+        let ids: HashSet<ClientId> = contacts
+            .values()
+            .filter_map(|row: &Contact| row.client)
+            .chain(holders.values().copied())
+            .collect();
+        let placed: HashSet<_> = contacts.values().filter_map(|row| row.conversation).collect();
+        let conversations = rows.conversations.values().filter(|row| {
+            placed.contains(&row.id) || (row.is_open() && row.client.is_some_and(|id| ids.contains(&id)))
+        });
+        Ok(Known {
+            events: wanted.events.iter().filter(|key| rows.events.contains(*key)).copied().collect(),
+            clients: ids.iter().filter_map(|id| Some((*id, rows.clients.get(id)?.clone()))).collect(),
+            conversations: conversations.map(|row| (row.id, row.clone())).collect(),
+            log_position: rows.log.last().map_or(0, |(_, logged)| logged.position),
+            feed_position: rows.feed.last().map_or(0, |item| item.position),
+            contacts,
+            holders,
+        })
+    }
+
+    async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.changes.push(changes.clone());
+        Ok(())
+    }
+
+    async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+        let rows = self.rows.lock().unwrap();
+        let later = rows.log.iter().filter(|(_, logged)| logged.position > after);
+        Ok(later.take(limit).map(|(_, logged)| logged.clone()).collect())
+    }
+
+    async fn clear_projections(&mut self) -> Result<(), StoreError> {
+        panic!("nothing is replayed here")
+    }
+
+    async fn digests(&mut self) -> Result<Digests, StoreError> {
+        panic!("nothing is replayed here")
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        let mut rows = self.rows.lock().unwrap();
+        for changes in self.changes {
+            for (position, arrival) in changes.log {
+                rows.events.insert(arrival.event.key.digest());
+                let (payload, recorded_at) = (arrival.payload, arrival.recorded_at);
+                rows.log.push((arrival.event.contact.0, Logged { position, recorded_at, payload }));
+            }
+            rows.clients.extend(changes.clients.into_iter().map(|row| (row.id, row)));
+            rows.holders.extend(changes.holders.into_iter().map(|row| (row.identifier.clone(), row)));
+            rows.contacts.extend(changes.contacts.into_iter().map(|row| (row.key.digest(), row)));
+            rows.entries.extend(changes.entries.into_iter().map(|row| (row.id, row)));
+            rows.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
+            rows.feed.extend(changes.feed);
+            rows.letters.extend(changes.letters.into_iter().map(|row| (row.id.clone(), row)));
+        }
+        Ok(())
+    }
+}
