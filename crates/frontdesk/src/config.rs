@@ -138,8 +138,9 @@ impl Config {
             layers = layers.merge(Named { file: file.display().to_string(), inner: Toml::string(&text) });
         }
         let figment = layers.merge(Environment(environment.into_iter().collect()));
-        let config: Config =
-            figment.extract().map_err(|error| Wrong(error.into_iter().map(sentence).collect()))?;
+        let wrong = |error: figment::Error| Wrong(error.into_iter().map(sentence).collect());
+        let mut config: Config = figment.extract().map_err(wrong)?;
+        config.layers = figment.extract().map_err(wrong)?;
         config.check()?;
         Ok(config)
     }

@@ -6,11 +6,16 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0];
 
+/// How many went together.
+const COUNTS: [f64; 7] = [1.0, 2.0, 8.0, 32.0, 128.0, 512.0, 2048.0];
+
 /// Installs the recorder; `/metrics` renders the handle.
 pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &[1.0, 2.0, 8.0, 32.0, 128.0, 512.0])?
+        .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &COUNTS)?
+        .set_buckets_for_metric(Matcher::Suffix("_messages".to_owned()), &COUNTS)?
+        .set_buckets_for_metric(Matcher::Suffix("_records".to_owned()), &COUNTS)?
         .install_recorder()?;
     for (name, help) in COUNTERS {
         metrics::describe_counter!(*name, *help);
@@ -25,17 +30,56 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
 }
 
 const COUNTERS: &[(&str, &str)] = &[
+    ("frontdesk_hooks_total", "Webhooks, by source and by the status they were answered with"),
+    ("frontdesk_hooks_quarantined_total", "Webhooks that did not prove themselves, by source"),
+    ("frontdesk_quarantine_requests_total", "Requests brought to the quarantine, by source: kept or dropped"),
+    ("frontdesk_quarantine_dropped_total", "Held requests dropped because their source's shelf was full"),
+    ("frontdesk_journal_appended_total", "Records made durable"),
+    ("frontdesk_journal_refused_total", "Records not taken: full, broken, too large or stopping"),
+    ("frontdesk_journal_published_total", "Publishes the broker confirmed"),
+    ("frontdesk_journal_republished_total", "Those of them that repeated an earlier one or followed a start"),
+    ("frontdesk_journal_retired_total", "Records the recorder confirmed"),
+    ("frontdesk_journal_forgotten_total", "Times all sequence numbers were forgotten"),
+    ("frontdesk_bus_published_total", "Messages the broker confirmed"),
+    ("frontdesk_bus_publish_errors_total", "Publishes that were not confirmed, by kind"),
+    ("frontdesk_bus_disconnects_total", "Usable connections to the broker that were lost"),
+    ("frontdesk_bus_healed_total", "Consumers made again because the broker's store had rolled back"),
+    ("frontdesk_bus_settled_total", "Deliveries by consumer and verdict: done, later, buried"),
+    ("frontdesk_bus_redelivered_total", "Deliveries that were not the first of their message"),
+    (
+        "frontdesk_nats_restarts_total",
+        "Times the supervised nats-server ended by itself and was started again",
+    ),
     ("frontdesk_recorded_total", "Events put into the log"),
     ("frontdesk_recorded_repeated_total", "Events that were in the log already"),
     ("frontdesk_connector_restarts_total", "Restarts of a connector's task"),
-    ("frontdesk_quarantine_dropped_total", "Held requests dropped because their source's shelf was full"),
+    ("frontdesk_http_requests_total", "API requests answered, by route, method and status"),
 ];
 
-const GAUGES: &[(&str, &str)] = &[("frontdesk_connector_up", "1 while a connector's task runs")];
+const GAUGES: &[(&str, &str)] = &[
+    ("frontdesk_journal_bytes", "Segments, spilled raws and damaged files on the disk"),
+    ("frontdesk_journal_records_unretired", "Records the recorder has not yet confirmed"),
+    ("frontdesk_journal_records_parked", "Records refused for a reason of their own, tried again slowly"),
+    ("frontdesk_journal_oldest_seconds", "Age of the oldest unretired record"),
+    ("frontdesk_journal_full", "0 below 80 % of the bound, 0.8 above it, 1 when records are refused"),
+    ("frontdesk_journal_broken", "1 while the disk refuses and the door is closed"),
+    ("frontdesk_journal_damaged_segments", "Segments kept aside for a person to look at"),
+    ("frontdesk_bus_connected", "1 while a connection to the broker is usable"),
+    ("frontdesk_bus_store_away", "1 while pulling is suspended because the store is away"),
+    ("frontdesk_store_wal_pages", "Pages in SQLite's write-ahead log at the last checkpoint"),
+    ("frontdesk_sse_subscribers", "Event streams open now"),
+    ("frontdesk_connector_up", "1 while a connector's task runs"),
+];
 
 const HISTOGRAMS: &[(&str, &str)] = &[
+    ("frontdesk_hook_seconds", "From a webhook's head to its answer"),
+    ("frontdesk_journal_flush_seconds", "One write with its fdatasync"),
+    ("frontdesk_journal_group_records", "Records that shared one fdatasync"),
+    ("frontdesk_bus_batch_messages", "Messages in a batch"),
+    ("frontdesk_bus_batch_seconds", "Seconds a batch was worked on"),
     ("frontdesk_record_batch_events", "Events in one recorded batch"),
     ("frontdesk_record_delay_seconds", "From an event's receipt to its commit"),
+    ("frontdesk_http_request_seconds", "From an API request's head to its answer's head, by route"),
 ];
 
 #[cfg(test)]

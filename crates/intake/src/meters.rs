@@ -1,10 +1,6 @@
 //! The journal's figures, all in one place. Each carries `lane`: `contacts` or `quarantine`.
 
-use metrics::Unit;
-use metrics::{
-    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
-};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 pub(crate) struct Meters {
     pub(crate) bytes: Gauge,
@@ -26,37 +22,6 @@ pub(crate) struct Meters {
 
 impl Meters {
     pub(crate) fn new(lane: &'static str) -> Self {
-        describe_gauge!("frontdesk_journal_bytes", Unit::Bytes, "Segments, spilled raws and damaged files");
-        describe_gauge!("frontdesk_journal_records_unretired", "Records core has not yet confirmed");
-        describe_gauge!(
-            "frontdesk_journal_records_parked",
-            "Records refused for a reason of their own, tried again slowly"
-        );
-        describe_gauge!(
-            "frontdesk_journal_oldest_seconds",
-            Unit::Seconds,
-            "Age of the oldest unretired record"
-        );
-        describe_gauge!(
-            "frontdesk_journal_full",
-            "0 below 80 % of the bound, 0.8 above it, 1 when records are refused"
-        );
-        describe_gauge!("frontdesk_journal_broken", "1 while the disk refuses and the door is closed");
-        describe_gauge!("frontdesk_journal_damaged_segments", "Segments kept aside for a person to look at");
-        describe_counter!("frontdesk_journal_appended_total", "Records made durable");
-        describe_counter!(
-            "frontdesk_journal_refused_total",
-            "Records not taken: full, broken, too large or stopping"
-        );
-        describe_counter!("frontdesk_journal_published_total", "Publishes the broker confirmed");
-        describe_counter!(
-            "frontdesk_journal_republished_total",
-            "Those of them that repeated an earlier one or followed a start"
-        );
-        describe_counter!("frontdesk_journal_retired_total", "Records core confirmed");
-        describe_counter!("frontdesk_journal_forgotten_total", "Times all sequence numbers were forgotten");
-        describe_histogram!("frontdesk_journal_flush_seconds", Unit::Seconds, "One write with its fdatasync");
-        describe_histogram!("frontdesk_journal_group_records", "Records that shared one fdatasync");
         Self {
             bytes: gauge!("frontdesk_journal_bytes", "lane" => lane),
             unretired: gauge!("frontdesk_journal_records_unretired", "lane" => lane),

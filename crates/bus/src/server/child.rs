@@ -228,11 +228,11 @@ enum Level {
 /// `[71] 2026/11/21 10:15:02.311000 [INF] Server is ready`: the level as ours, and the words. Its
 /// informational chatter is our debug; what has no form (a panic) is a warning.
 fn parse(line: &str) -> (Level, &str) {
-    let marked = line
-        .strip_prefix('[')
-        .and_then(|_| line.split_once(" ["))
-        .and_then(|(_, rest)| rest.split_once("] "));
-    match marked {
+    let marked =
+        line.strip_prefix('[').and_then(|_| line.split_once(" [")).and_then(|(_, rest)| rest.split_once(']'));
+    match marked.map(|(level, text)| (level, text.trim_start())) {
+        // It lies in a file that we alone can read, and is new at every start.
+        Some(("WRN", text)) if text.starts_with("Plaintext passwords detected") => (Level::Debug, text),
         Some((_, text @ "Server is ready")) => (Level::Info, text),
         Some(("INF" | "DBG" | "TRC", text)) => (Level::Debug, text),
         Some(("WRN" | "ERR" | "FTL", text)) => (Level::Warn, text),
@@ -295,6 +295,7 @@ mod tests {
             parse("[1] 2026/11/21 10:15:02.3 [FTL] no disk [INF] x"),
             (Level::Warn, "no disk [INF] x")
         );
+        assert_eq!(parse("[1] 2026/11/21 10:15:02.3 [INF]"), (Level::Debug, ""));
         assert_eq!(parse("panic: oh"), (Level::Warn, "panic: oh"));
     }
 
