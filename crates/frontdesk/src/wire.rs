@@ -262,13 +262,21 @@ async fn opened(slot: &mut StoreSlot, stop: &CancellationToken) -> Option<Arc<dy
 /// Tries until the store can be reached. Hooks are accepted meanwhile.
 async fn keep_opening(config: Config, slot: watch::Sender<Option<Arc<dyn Store>>>, stop: CancellationToken) {
     let mut pause = Duration::from_millis(250);
+    let mut told = String::new();
     loop {
         match open_store(&config).await {
             Ok(store) => {
                 slot.send_replace(Some(store));
                 return;
             }
-            Err(error) => warn!(error = format!("{error:#}"), "the store cannot be opened yet"),
+            Err(error) => {
+                let reason = format!("{error:#}");
+                // Once a reason: it may be away for a long time.
+                if reason != told {
+                    warn!(%reason, "the store cannot be opened yet; hooks are accepted meanwhile");
+                    told = reason;
+                }
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -396,7 +404,7 @@ fn open_door(
     blobs: &Arc<dyn ObjectStore>,
     clock: &Clock,
 ) -> anyhow::Result<(Door, DoorTask)> {
-    open_door_in(&config.data.join("journal").join(lane), config, lane, broker, blobs, clock)
+    open_door_in(&config.data.join("journal").join(lane), config, lane, broker, blobs, clock, Pace::default())
 }
 
 /// Opens a journal in `folder`.
@@ -407,6 +415,7 @@ pub(crate) fn open_door_in(
     broker: Lane,
     blobs: &Arc<dyn ObjectStore>,
     clock: &Clock,
+    pace: Pace,
 ) -> anyhow::Result<(Door, DoorTask)> {
     let limits = match lane {
         "quarantine" => QUARANTINE_LIMITS,
@@ -416,7 +425,7 @@ pub(crate) fn open_door_in(
             ..Limits::default()
         },
     };
-    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace: Pace::default() };
+    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace };
     let around = Surroundings {
         disk: Arc::new(RealDisk),
         broker: Arc::new(broker),

@@ -90,6 +90,27 @@ async fn a_ringing_call_pops_up_with_its_client() {
 }
 
 #[tokio::test]
+async fn a_conversation_shows_its_last_entry_though_that_changed_long_before_or_after() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    for n in 0..200 {
+        house.records(missed(&format!("CA{n}"), Some(&number(n % 2)), i64::try_from(n).unwrap())).await;
+    }
+    let head = house.store.feed_head().await.unwrap();
+    let mut listener = Listener::open(&mia, "?after=0", &[]).await;
+    let mut conversations = 0;
+    for id in 1..=head {
+        let message = listener.message().await.unwrap();
+        assert!(message.starts_with(&format!("id: {id}\n")));
+        if message.contains("\nevent: conversation\n") {
+            assert!(message.contains(r#""last_entry":{"id":"ent_"#), "{message}");
+            conversations += 1;
+        }
+    }
+    assert!(conversations > 100);
+}
+
+#[tokio::test]
 async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_write() {
     let house = House::new();
     let mia = house.person(Role::Reader).await;

@@ -181,7 +181,6 @@ impl Store for MemoryStore {
                 .conversations
                 .get(&ConversationId::from_uuid(item.id))
                 .filter(|_| item.kind == FeedKind::Conversation);
-            let last = conversation.and_then(|row| rows.entries.get(&row.last_entry?));
             let client = match item.kind {
                 FeedKind::Client => Some(ClientId::from_uuid(item.id)),
                 _ => entry.and_then(|entry| entry.client).or(conversation.and_then(|row| row.client)),
@@ -190,7 +189,7 @@ impl Store for MemoryStore {
                 position: item.position,
                 kind: item.kind,
                 rev: item.rev,
-                entry: entry.or(last).cloned(),
+                entry: entry.cloned(),
                 conversation: conversation.cloned(),
                 client: client.and_then(|id| rows.card(id)),
             }

@@ -7,8 +7,8 @@ use sqlx::{Connection as _, SqliteConnection};
 use store::Options;
 use store::testing::Postgres;
 use timeline::{
-    Changes, Client, Conversation, Entry, FindClients, FindConversations, Page, Status, StoreError,
-    Wanted, record,
+    Changes, Client, Conversation, Entry, FindClients, FindConversations, Page, Status, StoreError, Wanted,
+    record,
 };
 use tokio_util::task::TaskTracker;
 
