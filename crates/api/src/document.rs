@@ -93,10 +93,17 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
 fn always_there(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
     for (name, schema) in &mut components.schemas {
-        if let RefOr::T(Schema::Object(object)) = schema
-            && *name != ProblemJson::name()
-        {
-            object.required = object.properties.keys().cloned().collect();
+        if *name == ProblemJson::name() {
+            continue;
+        }
+        let mut parts = match schema {
+            RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().collect(),
+            whole => vec![whole],
+        };
+        for part in &mut parts {
+            if let RefOr::T(Schema::Object(object)) = part {
+                object.required = object.properties.keys().cloned().collect();
+            }
         }
     }
 }

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::house::{House, Person, call, missed, noon};
 
 /// An open event stream.
-struct Listener {
+pub(crate) struct Listener {
     body: BodyDataStream,
     /// Whole messages not yet taken.
     text: String,
 }
 
 impl Listener {
-    async fn open(person: &Person, query: &str, headers: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open(person: &Person, query: &str, headers: &[(&str, &str)]) -> Self {
         let response = person.open("GET", &format!("/v1/events{query}"), headers, "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -44,7 +44,7 @@ impl Listener {
     }
 
     /// The id of the next change.
-    async fn id(&mut self) -> i64 {
+    pub(crate) async fn id(&mut self) -> i64 {
         loop {
             let message = self.message().await.expect("the stream goes on");
             if let Some(rest) = message.strip_prefix("id: ") {
