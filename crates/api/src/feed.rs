@@ -1,13 +1,11 @@
 //! The feed, live: one task reads the changes once, renders each once, and shares the bytes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contact::EntryId;
-use timeline::{Entry, FeedChange, FeedKind, Store, StoreError};
+use timeline::{FeedChange, FeedKind, Store, StoreError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -162,7 +160,7 @@ impl Shared {
         loop {
             *at = Some(position);
             self.at.store(position, Ordering::Relaxed);
-            let changes = read(self.store.as_ref(), position).await?;
+            let changes = self.store.feed(position, PAGE).await?;
             let full = changes.len() >= PAGE;
             for change in changes {
                 let after = std::mem::replace(&mut position, change.position);
@@ -210,7 +208,7 @@ impl Subscription {
 
     async fn page(&mut self) -> Bytes {
         let _turn = self.shared.readers.acquire().await;
-        match read(self.shared.store.as_ref(), self.join.position()).await {
+        match self.shared.store.feed(self.join.position(), PAGE).await {
             Ok(changes) => {
                 let (last, full) = (changes.last().map(|change| change.position), changes.len() >= PAGE);
                 let mut chunk = Vec::new();
@@ -253,30 +251,6 @@ impl Subscription {
     fn taken(&mut self, frame: Frame) -> Option<Bytes> {
         (self.join.offer(frame.after, frame.position) == Step::Take).then_some(frame.bytes)
     }
-}
-
-/// A page of the feed. A conversation is shown with its last entry: mostly that is a change of the same
-/// page, and what a store did not give is asked for once.
-async fn read(store: &dyn Store, after: i64) -> Result<Vec<FeedChange>, StoreError> {
-    let mut changes = store.feed(after, PAGE).await?;
-    let mut entries: HashMap<EntryId, Option<Entry>> = changes
-        .iter()
-        .filter_map(|change| change.entry.clone())
-        .map(|entry| (entry.id, Some(entry)))
-        .collect();
-    for change in changes.iter_mut().filter(|change| change.entry.is_none()) {
-        let Some(conversation) = &change.conversation else { continue };
-        let Some(last) = conversation.last_entry else { continue };
-        change.entry = match entries.get(&last) {
-            Some(entry) => entry.clone(),
-            None => {
-                let entry = store.conversation(conversation.id).await?.and_then(|view| view.last_entry);
-                entries.insert(last, entry.clone());
-                entry
-            }
-        };
-    }
-    Ok(changes)
 }
 
 /// Appends `id:`, `event:` and `data:` of one change.

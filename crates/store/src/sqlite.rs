@@ -239,25 +239,23 @@ impl Upkeep {
 
 impl Checkpoints {
     async fn run(&self, amount: u64) -> sqlx::Result<()> {
-        // Most of it is moved beside the writer; for what came meanwhile it waits for a turn, because
-        // only a log that is moved to its end begins anew.
-        let (pages, moved) = self.checkpoint().await?;
+        // Nearly all of it is moved beside the writer; for what came meanwhile it waits for a turn,
+        // because only a log that is moved to its end begins anew.
+        let pages = self.checkpoint().await?;
         metrics::gauge!("frontdesk_store_wal_pages").set(pages as f64);
-        let due = amount.saturating_mul(Upkeep::PAGES) / u64::try_from(pages).unwrap_or_default().max(1);
+        let due = amount.saturating_mul(Upkeep::PAGES) / pages.max(1);
         self.due.store(due.clamp(500, 1_000_000), Ordering::Relaxed);
-        if moved < pages {
-            let turn = self.writer.lock().await;
-            self.checkpoint().await?;
-            drop(turn);
-        }
+        let turn = self.writer.lock().await;
+        self.checkpoint().await?;
+        drop(turn);
         Ok(())
     }
 
-    /// The pages in the log, and how many of them are moved.
-    async fn checkpoint(&self) -> sqlx::Result<(i64, i64)> {
-        let (_, pages, moved): (i64, i64, i64) =
+    /// Moves what is in the log now, and gives its pages.
+    async fn checkpoint(&self) -> sqlx::Result<u64> {
+        let (_, pages, _): (i64, i64, i64) =
             sqlx::query_as("pragma wal_checkpoint(passive)").fetch_one(&self.pool).await?;
-        Ok((pages, moved))
+        Ok(u64::try_from(pages).unwrap_or_default())
     }
 }
 

@@ -185,6 +185,8 @@ impl Store for MemoryStore {
                 FeedKind::Client => Some(ClientId::from_uuid(item.id)),
                 _ => entry.and_then(|entry| entry.client).or(conversation.and_then(|row| row.client)),
             };
+            let last = conversation.and_then(|row| row.last_entry).and_then(|id| rows.entries.get(&id));
+            let entry = entry.or(last);
             FeedChange {
                 position: item.position,
                 kind: item.kind,
