@@ -22,8 +22,9 @@ use crate::topology::{ACK_WAIT, Consumer};
 
 /// Messages in a batch at most: beyond it the store gains little, and agents' acts wait longer.
 pub(crate) const MOST: usize = 512;
-/// A slow store still gets batches of this size: smaller ones would only make it slower.
-const LEAST: usize = 16;
+/// A slow store still gets batches of this size: most of what it takes is then the flush of its commit,
+/// which costs the same for any size, and smaller batches would only make it slower.
+const LEAST: usize = 256;
 /// What a batch may cost. Agents' acts go between batches.
 const WORK: Duration = Duration::from_millis(50);
 /// The broker hears that a batch is still being worked on well within its patience.
@@ -328,8 +329,8 @@ mod tests {
     fn a_slow_store_gets_smaller_batches_and_a_quick_one_larger() {
         let mut pace = Pace::default();
         assert_eq!(pace.cap(), MOST);
-        pace.learn(512, Duration::from_millis(100));
-        assert_eq!(pace.cap(), 256);
+        pace.learn(512, Duration::from_millis(60));
+        assert_eq!(pace.cap(), 426);
         for _ in 0..20 {
             pace.learn(pace.cap(), Duration::from_secs(10));
         }
