@@ -125,7 +125,8 @@ pub(crate) fn containing(part: &str) -> String {
     pattern
 }
 
-/// `limit` as SQL counts.
+/// `limit` as SQL counts. Statements say `limit $n + 0`: SQLite looks into a parameter that stands alone,
+/// and for that prepares the statement anew whenever it runs.
 pub(crate) fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

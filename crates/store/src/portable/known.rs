@@ -96,7 +96,7 @@ pub(super) async fn log(connection: &mut Connection, after: i64, limit: usize) -
     let page: Vec<LoggedRow> = sqlx::query_as(
         "select e.position as position, e.recorded_at as recorded_at, p.payload as payload \
          from contact_event as e join event_payload as p on p.position = e.position \
-         where e.position > $1 order by e.position limit $2",
+         where e.position > $1 order by e.position limit $2 + 0",
     )
     .bind(after)
     .bind(rows(limit))

@@ -129,7 +129,7 @@ pub(super) async fn find_clients(
     if let Some(after) = page.after {
         query.push(" and id < ").push_bind(after.uuid());
     }
-    query.push(" order by id desc limit ").push_bind(rows(page.limit));
+    query.push(" order by id desc limit ").push_bind(rows(page.limit)).push(" + 0");
     let found: Vec<Uuid> = query.build_query_scalar().fetch_all(&mut *connection).await?;
     cards(connection, &found).await
 }
@@ -166,7 +166,7 @@ pub(super) async fn timeline(
     if let Some(channel) = channel {
         query.push(" and channel = ").push_bind(channel.as_str());
     }
-    query.push(" order by occurred_at desc, id desc limit ").push_bind(rows(page.limit));
+    query.push(" order by occurred_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
     nouns(query.build_query_as::<EntryRow>().fetch_all(connection).await?)
 }
 
@@ -192,7 +192,7 @@ pub(super) async fn contacts(
     if let Some(after) = page.after {
         query.push(" and id < ").push_bind(after.uuid());
     }
-    query.push(" order by id desc limit ").push_bind(rows(page.limit));
+    query.push(" order by id desc limit ").push_bind(rows(page.limit)).push(" + 0");
     query.push(concat!(
         ") select ",
         columns!(entry),
@@ -250,7 +250,7 @@ pub(super) async fn conversations(
     if let Some(after) = page.after {
         query.push(" and id < ").push_bind(after.uuid());
     }
-    query.push(" order by id desc limit ").push_bind(rows(page.limit));
+    query.push(" order by id desc limit ").push_bind(rows(page.limit)).push(" + 0");
     let found = nouns(query.build_query_as::<ConversationRow>().fetch_all(&mut *connection).await?)?;
     views(connection, found).await
 }
@@ -293,7 +293,7 @@ pub(super) async fn feed(
     let items: Vec<FeedRow> = sqlx::query_as(concat!(
         "select ",
         columns!(feed),
-        " from feed where position > $1 order by position limit $2"
+        " from feed where position > $1 order by position limit $2 + 0"
     ))
     .bind(after)
     .bind(rows(limit))

@@ -53,7 +53,7 @@ pub(super) async fn letters(
         query.push(" and (received_at, id) < (select received_at, id from dead_letter where id = ");
         query.push_bind(after).push(")");
     }
-    query.push(" order by received_at desc, id desc limit ").push_bind(rows(page.limit));
+    query.push(" order by received_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
     nouns(query.build_query_as::<LetterRow>().fetch_all(connection).await?)
 }
 
@@ -180,7 +180,7 @@ pub(super) async fn suspects(
         query.push(" and (received_at, id) < (select received_at, id from suspect where id = ");
         query.push_bind(after).push(")");
     }
-    query.push(" order by received_at desc, id desc limit ").push_bind(rows(page.limit));
+    query.push(" order by received_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
     nouns(query.build_query_as::<SuspectRow>().fetch_all(connection).await?)
 }
 

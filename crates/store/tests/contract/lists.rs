@@ -1,13 +1,13 @@
 //! Pages and filters.
 
-use contact::{Channel, ClientId, EntryId, IdentifierKind, Level};
+use contact::{Channel, ClientId, ConversationId, EntryId, IdentifierKind, Level};
 use timeline::{
     Changes, Conversation, Entry, FeedItem, FeedKind, FindClients, FindContacts, FindConversations, Page,
     Status, record,
 };
 
 use crate::home::Home;
-use crate::people::{client, conversation, entry, holder, line, missed, ringing, uuid, write};
+use crate::people::{at, client, conversation, entry, holder, line, missed, ringing, uuid, write};
 
 fn first<C>(limit: usize) -> Page<C> {
     Page { after: None, limit }
@@ -42,6 +42,57 @@ pub(crate) async fn pages_neither_skip_nor_repeat_when_entries_share_a_moment(ho
             assert_eq!(seen.iter().collect::<Vec<_>>(), expected, "{channel:?} by {limit}");
         }
     }
+}
+
+pub(crate) async fn a_page_keeps_every_letter(home: Home) {
+    let store = home.open().await;
+    let owner = ClientId::from_uuid(uuid(1));
+    let controls: String = ('\u{1}'..' ').chain('\u{7f}'..='\u{a0}').collect();
+    let long = "\\\"ї🛎\n".repeat(12_000);
+    assert!(long.len() >= 100_000);
+    let hostile = [
+        "",
+        " ",
+        "null",
+        "[]",
+        "'\"`''\"\"",
+        r"\ \\ \n \u0041 \x41 \",
+        r#"{"text":"said \"so\"","path":"C:\\new"}"#,
+        "'); drop table entry; --",
+        "$1 ?1 :a @b %s",
+        &controls,
+        "👩🏽‍💻 Ґанок 日本 e\u{301} \u{202e}\u{2028}\u{feff}\u{fffd}\u{ffff}\u{10ffff}",
+        &long,
+    ];
+    let mut entries: Vec<Entry> = hostile
+        .into_iter()
+        .zip(0_u32..)
+        .map(|(text, n)| Entry {
+            // Every optional one is there in some rows and absent in others.
+            agent: (n % 2 == 0).then(|| text.to_owned()),
+            conversation: (n % 3 == 0).then(|| ConversationId::from_uuid(uuid(n.into()))),
+            summary: text.to_owned(),
+            content: text.to_owned(),
+            ..entry(n.into(), (n % 5 != 4).then_some(1), Channel::Phone, i64::from(n))
+        })
+        .collect();
+    let item = |entry: &Entry| FeedItem {
+        position: entry.occurred_at.duration_since(at(0)).as_secs() + 1,
+        kind: FeedKind::Entry,
+        id: entry.id.uuid(),
+        rev: 1,
+    };
+    let feed = entries.iter().map(item).collect();
+    write(&*store, Changes { entries: entries.clone(), feed, ..Changes::default() }).await;
+    let fed = store.feed(0, 100).await.unwrap().into_iter().map(|change| change.entry.unwrap());
+    assert!(fed.eq(entries.iter().cloned()), "by id");
+    entries.retain(|entry| entry.client.is_some());
+    entries.reverse();
+    let page = store.timeline(owner, None, first(100)).await.unwrap();
+    for (read, written) in page.iter().zip(&entries) {
+        assert_eq!(read, written);
+    }
+    assert_eq!(page.len(), entries.len());
 }
 
 pub(crate) async fn clients_are_found_by_an_identifier_or_a_part(home: Home) {
@@ -222,33 +273,4 @@ pub(crate) async fn the_feed_shows_the_present_state(home: Home) {
     );
     assert_eq!(store.feed_head().await.unwrap(), 6);
     assert_eq!(store.feed(6, 10).await.unwrap().len(), 0);
-}
-
-#[test]
-#[ignore = "throw-away"]
-fn throwaway_measure() {
-    let home = Home::sqlite();
-    crate::home::run(async {
-        let store = home.open().await;
-        let content = format!("{{\"state\":\"ended\",\"outcome\":\"missed\",\"text\":\"{}\"}}", "слово word ".repeat(35));
-        for c in 0..40_u128 {
-            let entries = (0..100).map(|n| Entry { content: content.clone(), ..entry(c * 1000 + n, Some(c), Channel::Phone, n as i64) }).collect();
-            let feed = (0..100).map(|n| FeedItem { position: (c * 100 + n + 1) as i64, kind: FeedKind::Entry, id: uuid(c * 1000 + n), rev: 1 }).collect();
-            write(&*store, Changes { entries, feed, clients: vec![client(c, Some("x"))], ..Changes::default() }).await;
-        }
-        for round in 0..5 {
-            for (what, limit) in [("timeline", 20_usize), ("timeline", 50), ("feed", 50)] {
-                let begun = std::time::Instant::now();
-                for n in 0..400_u128 {
-                    if what == "timeline" {
-                        let page = store.timeline(ClientId::from_uuid(uuid(n % 40)), None, first(limit)).await.unwrap();
-                        assert_eq!(page.len(), limit);
-                    } else {
-                        assert_eq!(store.feed((n % 70) as i64 * 50, limit).await.unwrap().len(), limit);
-                    }
-                }
-                eprintln!("{round} {what} {limit}: {:?} a page", begun.elapsed() / 400);
-            }
-        }
-    });
 }

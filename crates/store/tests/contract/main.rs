@@ -54,6 +54,7 @@ contract! {
         rows_are_replaced_by_id;
     lists:
         pages_neither_skip_nor_repeat_when_entries_share_a_moment,
+        a_page_keeps_every_letter,
         clients_are_found_by_an_identifier_or_a_part,
         contacts_are_listed_also_those_of_nobody,
         a_contact_comes_with_its_events,
