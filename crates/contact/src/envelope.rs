@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::call::CallChange;
+use crate::email::Email;
 use crate::event::{ContactKey, Content, Direction, Event, EventKey, SourceName, Trust, Unreadable, micros};
 use crate::identifier::Party;
 use crate::raw::Raw;
@@ -15,6 +16,7 @@ use crate::raw::Raw;
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 
 const CALL: &str = "frontdesk.call.v1";
+const EMAIL: &str = "frontdesk.email.v1";
 const UNREADABLE: &str = "frontdesk.unreadable.v1";
 
 /// Bytes that are no event of ours. It will never succeed; keep it as a dead letter.
@@ -55,6 +57,8 @@ struct Data {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     call: Option<CallChange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<Box<Email>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     unreadable: Option<Unreadable>,
     raw: Option<Raw>,
 }
@@ -64,6 +68,7 @@ impl Content {
     pub fn type_name(&self) -> &'static str {
         match self {
             Content::Call(_) => CALL,
+            Content::Email(_) => EMAIL,
             Content::Unreadable(_) => UNREADABLE,
         }
     }
@@ -72,9 +77,10 @@ impl Content {
 impl Event {
     /// As it is journalled, published and logged.
     pub fn to_json(&self) -> Vec<u8> {
-        let (call, unreadable) = match self.content.clone() {
-            Content::Call(change) => (Some(change), None),
-            Content::Unreadable(why) => (None, Some(why)),
+        let (call, email, unreadable) = match self.content.clone() {
+            Content::Call(change) => (Some(change), None, None),
+            Content::Email(email) => (None, Some(email), None),
+            Content::Unreadable(why) => (None, None, Some(why)),
         };
         let envelope = Envelope {
             specversion: "1.0".to_owned(),
@@ -92,6 +98,7 @@ impl Event {
                 from: self.from.clone(),
                 to: self.to.clone(),
                 call,
+                email,
                 unreadable,
                 raw: self.raw.clone(),
             },
@@ -109,6 +116,7 @@ impl Event {
         let data = envelope.data;
         let content = match envelope.r#type.as_str() {
             CALL => Content::Call(data.call.ok_or(Undecodable::MissingPart(CALL))?),
+            EMAIL => Content::Email(data.email.ok_or(Undecodable::MissingPart(EMAIL))?),
             UNREADABLE => Content::Unreadable(data.unreadable.ok_or(Undecodable::MissingPart(UNREADABLE))?),
             _ => return Err(Undecodable::UnknownType(envelope.r#type)),
         };
