@@ -22,6 +22,7 @@ programs() {
     if ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
         deploy/install-packages.sh postgresql
     fi
+    command -v strace >/dev/null || deploy/install-packages.sh strace
     tools=$(deploy/install-tools.sh --lint)
 }
 step "programs" programs

@@ -12,7 +12,7 @@ use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, Content, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-    ResponseBuilder, Type,
+    ResponseBuilder, Schema, Type,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -52,6 +52,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 
 /// Adds what is true of every operation, so that no handler has to say it.
 pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    always_there(&mut document);
     for (path, item) in &mut document.paths.paths {
         let by_id = path.contains("{id}");
         let closed = path.starts_with("/v1/");
@@ -85,6 +86,26 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+/// A field that can be null is there and null, so every field of an answer is there; only a problem
+/// leaves out the field it has not.
+fn always_there(document: &mut OpenApi) {
+    let Some(components) = &mut document.components else { return };
+    for (name, schema) in &mut components.schemas {
+        if *name == ProblemJson::name() {
+            continue;
+        }
+        let mut parts = match schema {
+            RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().collect(),
+            whole => vec![whole],
+        };
+        for part in &mut parts {
+            if let RefOr::T(Schema::Object(object)) = part {
+                object.required = object.properties.keys().cloned().collect();
+            }
+        }
+    }
 }
 
 /// Every operation of a path, and whether it writes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 
 /// Requests answered, by route, method and status.
 pub const REQUESTS: &str = "frontdesk_http_requests_total";
@@ -10,17 +10,6 @@ pub const REQUESTS: &str = "frontdesk_http_requests_total";
 pub const SECONDS: &str = "frontdesk_http_request_seconds";
 /// Event streams open now.
 pub const SUBSCRIBERS: &str = "frontdesk_sse_subscribers";
-
-/// Tells the recorder what they mean; once, after it is installed.
-pub fn describe() {
-    describe_counter!(REQUESTS, "Requests answered, by route, method and status");
-    describe_histogram!(
-        SECONDS,
-        Unit::Seconds,
-        "Seconds from a request's head to its answer's head, by route"
-    );
-    describe_gauge!(SUBSCRIBERS, "Event streams open now");
-}
 
 pub(crate) fn answered(route: String, method: &'static str, status: u16, took: Duration) {
     histogram!(SECONDS, "route" => route.clone()).record(took.as_secs_f64());

@@ -225,8 +225,7 @@ impl From<Entry> for ContactJson {
 }
 
 impl ConversationJson {
-    /// As the list shows it; in the feed, which tells of the entry by itself, `last_entry` is what is
-    /// known of it there.
+    /// As the list and the feed show it.
     pub(crate) fn new(row: Conversation, client: Option<ClientSummaryJson>, last: Option<Entry>) -> Self {
         Self {
             id: row.id,

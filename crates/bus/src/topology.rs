@@ -52,8 +52,9 @@ pub const STREAMS: [&Stream; 3] = [&CONTACTS, &IMPORTS, &QUARANTINE];
 /// Every consumer.
 pub const CONSUMERS: [&Consumer; 3] = [&RECORDER, &IMPORTER, &QUARANTINED];
 
-/// Longer than any batch works; a longer one says so in time with progress acks.
-pub(crate) const ACK_WAIT: Duration = Duration::from_secs(60);
+/// What a killed recorder had in hand comes again after this. Batches take milliseconds; one that takes
+/// longer says so in time with progress acks.
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Four full batches: one being decided, one acked, two on their way. At the bound the broker
 /// delivers nothing more until something is acked.
 const MAX_ACK_PENDING: i64 = 4 * 512;

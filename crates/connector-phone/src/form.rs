@@ -3,6 +3,8 @@
 //! Signatures are made over decoded bytes, so nothing here replaces what is not UTF-8: that is a
 //! finding of the reader, not of the verifier.
 
+use std::borrow::Cow;
+
 use contact::{RawBytes, Unreadable, content_digest};
 
 /// The media type of a form, and of a query string kept as a raw.
@@ -12,10 +14,10 @@ pub const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 pub const FIELDS_LIMIT: usize = 1_000;
 
 /// One name and its value, percent-decoded.
-pub type Pair = (Vec<u8>, Vec<u8>);
+pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// Every pair in its order. Never fails: a `%` that starts no escape stands for itself, as in browsers.
-pub fn pairs(encoded: &[u8]) -> Vec<Pair> {
+pub fn pairs(encoded: &[u8]) -> Vec<Pair<'_>> {
     encoded
         .split(|byte| *byte == b'&')
         .filter(|part| !part.is_empty())
@@ -27,7 +29,10 @@ pub fn pairs(encoded: &[u8]) -> Vec<Pair> {
         .collect()
 }
 
-fn decode(coded: &[u8]) -> Vec<u8> {
+fn decode(coded: &[u8]) -> Cow<'_, [u8]> {
+    if !coded.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(coded);
+    }
     let mut plain = Vec::with_capacity(coded.len());
     let mut rest = coded;
     loop {
@@ -50,7 +55,7 @@ fn decode(coded: &[u8]) -> Vec<u8> {
                 plain.push(*byte);
                 after
             }
-            [] => return plain,
+            [] => return Cow::Owned(plain),
         };
     }
 }
@@ -97,10 +102,11 @@ impl Fields {
         pairs(bytes)
             .into_iter()
             .map(|(name, value)| {
-                let name = String::from_utf8(name).map_err(|error| {
+                let name = String::from_utf8(name.into_owned()).map_err(|error| {
                     unreadable(&String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8")
                 })?;
-                let value = String::from_utf8(value).map_err(|_| unreadable(&name, "is not UTF-8"))?;
+                let value =
+                    String::from_utf8(value.into_owned()).map_err(|_| unreadable(&name, "is not UTF-8"))?;
                 Ok((name, value))
             })
             .collect()
@@ -222,14 +228,16 @@ mod tests {
             (b"e", b"%zz%4"),
             (b"f", b"\xff\x00"),
         ];
-        assert_eq!(read, expected.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect::<Vec<_>>());
+        let read: Vec<(&[u8], &[u8])> = read.iter().map(|(n, v)| (n.as_ref(), v.as_ref())).collect();
+        assert_eq!(read, expected);
     }
 
     proptest! {
         #[test]
         fn it_reads_what_browsers_write(list in proptest::collection::vec((".{0,8}", ".{0,8}"), 0..8)) {
             let written = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&list).finish();
-            let list: Vec<Pair> = list.into_iter().map(|(n, v)| (n.into_bytes(), v.into_bytes())).collect();
+            let list: Vec<Pair> =
+                list.iter().map(|(n, v)| (n.as_bytes().into(), v.as_bytes().into())).collect();
             prop_assert_eq!(pairs(written.as_bytes()), list);
         }
     }

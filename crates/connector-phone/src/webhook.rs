@@ -15,7 +15,7 @@ use axum::routing::any;
 use bytes::BytesMut;
 use connector::{Clock, Connector, Held, Intake, Quarantine};
 use contact::suspect::MESSAGE_HTTP;
-use contact::{Channel, RawBytes, SourceName, Suspect};
+use contact::{Channel, Event, RawBytes, SourceName, Suspect};
 use futures::StreamExt as _;
 use tracing::{debug, error, warn};
 use url::Url;
@@ -203,21 +203,28 @@ impl Door {
     async fn keep(&self, line: &Line, verified: Verified) -> Result<Kept, Refusal> {
         let receipt = Receipt::of(&verified);
         match normalise(line, verified.raw(), &receipt) {
-            Ok((events, answer)) => {
+            Ok((mut events, answer)) => {
                 let count = events.len();
+                let last = events.pop();
                 for event in events {
-                    let accepted = self.doors.intake.accept(event, verified.raw().clone()).await;
-                    accepted.map_err(|refused| Refusal::not_now(refused.retry_after()))?;
+                    self.accept(event, verified.raw().clone()).await?;
+                }
+                if let Some(event) = last {
+                    self.accept(event, verified.into_raw()).await?;
                 }
                 Ok(Kept { answer, events: count })
             }
             Err(why) => {
                 let event = unreadable(line, verified.raw(), why.clone(), &receipt);
-                let accepted = self.doors.intake.accept(event, verified.into_raw()).await;
-                accepted.map_err(|refused| Refusal::not_now(refused.retry_after()))?;
+                self.accept(event, verified.into_raw()).await?;
                 Err(Refusal::unreadable(why))
             }
         }
+    }
+
+    async fn accept(&self, event: Event, raw: RawBytes) -> Result<(), Refusal> {
+        let accepted = self.doors.intake.accept(event, raw).await;
+        accepted.map_err(|refused| Refusal::not_now(refused.retry_after()))
     }
 
     async fn hold(&self, line: &Line, request: &Unverified, why: Forged, peer: Option<String>) {

@@ -32,7 +32,8 @@ pub enum Undecodable {
     SpecVersion(String),
 }
 
-#[derive(Serialize, Deserialize)]
+/// As it is read.
+#[derive(Deserialize)]
 struct Envelope {
     specversion: String,
     r#type: String,
@@ -41,26 +42,53 @@ struct Envelope {
     subject: ContactKey,
     time: Timestamp,
     #[serde(default)]
-    datacontenttype: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     data: Data,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Data {
     direction: Direction,
     received_at: Timestamp,
     trust: Trust,
     from: Option<Party>,
     to: Vec<Party>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     call: Option<CallChange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<Box<Email>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unreadable: Option<Unreadable>,
     raw: Option<Raw>,
+}
+
+/// As it is written: the same, borrowed, because every contact passes here.
+#[derive(Serialize)]
+struct Written<'a> {
+    specversion: &'static str,
+    r#type: &'static str,
+    source: &'a str,
+    id: &'a str,
+    subject: &'a str,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    data: WrittenData<'a>,
+}
+
+#[derive(Serialize)]
+struct WrittenData<'a> {
+    direction: Direction,
+    received_at: Timestamp,
+    trust: Trust,
+    from: Option<&'a Party>,
+    to: &'a [Party],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'a CallChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<&'a Unreadable>,
+    raw: Option<&'a Raw>,
 }
 
 impl Content {
@@ -82,28 +110,28 @@ impl Event {
             Content::Email(email) => (None, Some(email), None),
             Content::Unreadable(why) => (None, None, Some(why)),
         };
-        let envelope = Envelope {
-            specversion: "1.0".to_owned(),
-            r#type: self.content.type_name().to_owned(),
-            source: self.key.source.clone(),
-            id: self.key.id.clone(),
-            subject: self.contact.clone(),
+        let written = Written {
+            specversion: "1.0",
+            r#type: self.content.type_name(),
+            source: self.key.source.as_str(),
+            id: &self.key.id,
+            subject: &self.contact.0,
             time: self.occurred_at,
-            datacontenttype: Some("application/json".to_owned()),
-            traceparent: self.traceparent.clone(),
-            data: Data {
+            datacontenttype: "application/json",
+            traceparent: self.traceparent.as_deref(),
+            data: WrittenData {
                 direction: self.direction,
                 received_at: self.received_at,
                 trust: self.trust,
-                from: self.from.clone(),
-                to: self.to.clone(),
+                from: self.from.as_ref(),
+                to: &self.to,
                 call,
                 email,
                 unreadable,
-                raw: self.raw.clone(),
+                raw: self.raw.as_ref(),
             },
         };
-        serde_json::to_vec(&envelope).expect("an envelope has no map with keys that are not text")
+        serde_json::to_vec(&written).expect("an envelope has no map with keys that are not text")
     }
 
     /// Reads any version ever published. Fields it does not know are ignored, so that an older reader

@@ -52,7 +52,13 @@ impl RawBytes {
     pub fn inline(&self) -> Raw {
         let mut raw = self.reference();
         match std::str::from_utf8(&self.bytes) {
-            Ok(text) if !text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t')) => {
+            // No byte of a longer character is below 0x80, so bytes tell; C1 controls are harmless.
+            Ok(text)
+                if !self
+                    .bytes
+                    .iter()
+                    .any(|b| b.is_ascii_control() && !matches!(b, b'\r' | b'\n' | b'\t')) =>
+            {
                 raw.text = Some(text.to_owned());
             }
             _ => raw.base64 = Some(STANDARD.encode(&self.bytes)),

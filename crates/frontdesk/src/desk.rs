@@ -41,6 +41,7 @@ impl Desk for HouseDesk {
             let base = self.public_url.as_str().trim_end_matches('/');
             SourceInfo {
                 name: source.clone(),
+                channel: source.channel(),
                 provider: line.provider().to_owned(),
                 hook: Some(format!("{base}/hooks/phone/{}", source.name())),
                 demo: self.demo,

@@ -134,7 +134,11 @@ pub(crate) async fn run(
         core.spawn(recording.record(core_stop.clone()));
     }
 
-    // The API.
+    // The API. Who asks whether we are ready is shown the store only when the routes over it are there.
+    let (shown, mut seen) = watch::channel(None);
+    if !roles.contains(&RoleName::Api) {
+        seen = slot.clone();
+    }
     let desk = Arc::new(HouseDesk {
         roles: roles.clone(),
         demo: config.demo,
@@ -142,7 +146,7 @@ pub(crate) async fn run(
         public_url,
         door,
         bus: bus.clone(),
-        store: slot.clone(),
+        store: seen.clone(),
         blobs,
         supervisor,
         metrics: metrics.clone(),
@@ -151,7 +155,7 @@ pub(crate) async fn run(
     if roles.contains(&RoleName::Api) {
         let late = Late::new(operator);
         app = app.fallback_service(late.service());
-        let api = Api { late, desk, clock, feed, hints: bus.hints(), stop: stop.clone() };
+        let api = Api { late, desk, clock, feed, shown, hints: bus.hints(), stop: stop.clone() };
         house.spawn(api.serve(slot.clone(), house.clone(), closing.clone()));
     } else {
         app = app.merge(operator);
@@ -159,9 +163,9 @@ pub(crate) async fn run(
     house.spawn(upkeep(metrics, closing.clone()));
 
     if let Some(greet) = greeting {
-        let (mut slot, closing) = (slot, closing.clone());
+        let (mut seen, closing) = (seen, closing.clone());
         house.spawn(async move {
-            if let Some(store) = opened(&mut slot, &closing).await {
+            if let Some(store) = opened(&mut seen, &closing).await {
                 greet(store).await;
             }
         });
@@ -223,6 +227,8 @@ struct Api {
     clock: Clock,
     /// Filled when there is one, for the recorder of this process to wake.
     feed: Arc<OnceLock<Feed>>,
+    /// Told when the API is open.
+    shown: watch::Sender<Option<Arc<dyn Store>>>,
     hints: watch::Receiver<u64>,
     stop: CancellationToken,
 }
@@ -234,12 +240,13 @@ impl Api {
         let feed = Feed::start(store.clone(), closing.clone(), &tracker);
         let feed = self.feed.get_or_init(|| feed);
         self.late.arrive(api::router(api::Parts {
-            store,
+            store: store.clone(),
             feed: feed.clone(),
             clock: self.clock,
             desk: self.desk,
             stop: self.stop,
         }));
+        self.shown.send_replace(Some(store));
         loop {
             let position = *self.hints.borrow_and_update();
             feed.wake(i64::try_from(position).unwrap_or(i64::MAX));
@@ -262,13 +269,21 @@ async fn opened(slot: &mut StoreSlot, stop: &CancellationToken) -> Option<Arc<dy
 /// Tries until the store can be reached. Hooks are accepted meanwhile.
 async fn keep_opening(config: Config, slot: watch::Sender<Option<Arc<dyn Store>>>, stop: CancellationToken) {
     let mut pause = Duration::from_millis(250);
+    let mut told = String::new();
     loop {
         match open_store(&config).await {
             Ok(store) => {
                 slot.send_replace(Some(store));
                 return;
             }
-            Err(error) => warn!(error = format!("{error:#}"), "the store cannot be opened yet"),
+            Err(error) => {
+                let reason = format!("{error:#}");
+                // Once a reason: it may be away for a long time.
+                if reason != told {
+                    warn!(%reason, "the store cannot be opened yet; hooks are accepted meanwhile");
+                    told = reason;
+                }
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -396,7 +411,7 @@ fn open_door(
     blobs: &Arc<dyn ObjectStore>,
     clock: &Clock,
 ) -> anyhow::Result<(Door, DoorTask)> {
-    open_door_in(&config.data.join("journal").join(lane), config, lane, broker, blobs, clock)
+    open_door_in(&config.data.join("journal").join(lane), config, lane, broker, blobs, clock, Pace::default())
 }
 
 /// Opens a journal in `folder`.
@@ -407,6 +422,7 @@ pub(crate) fn open_door_in(
     broker: Lane,
     blobs: &Arc<dyn ObjectStore>,
     clock: &Clock,
+    pace: Pace,
 ) -> anyhow::Result<(Door, DoorTask)> {
     let limits = match lane {
         "quarantine" => QUARANTINE_LIMITS,
@@ -416,7 +432,7 @@ pub(crate) fn open_door_in(
             ..Limits::default()
         },
     };
-    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace: Pace::default() };
+    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace };
     let around = Surroundings {
         disk: Arc::new(RealDisk),
         broker: Arc::new(broker),

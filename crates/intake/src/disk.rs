@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A folder tree with honest flushes.
@@ -15,6 +16,11 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes a new empty file; an existing one is an error. The name is durable only after
     /// [`Disk::flush_folder`].
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// The same, for a file that is written and flushed all the time: it may be found longer than what
+    /// was appended, with zeros behind.
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.create_new(path)
+    }
     /// The whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Exactly `len` bytes from `offset`; fewer is an error.
@@ -74,6 +80,11 @@ impl Disk for RealDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
         Ok(Box::new(RealFile(file)))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        Ok(Box::new(LogFile { file, len: 0, zeroed: 0 }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -155,6 +166,47 @@ impl DiskFile for RealFile {
     }
 }
 
+/// Written over zeros that are there already. A flush that makes the file no longer need not wait for the
+/// file system's own journal, and so not for whoever else writes to the disk: beside a busy database that
+/// is a tenth of a millisecond instead of five.
+struct LogFile {
+    file: File,
+    len: u64,
+    /// Up to here the file is there, in zeros where nothing was appended yet.
+    zeroed: u64,
+}
+
+impl LogFile {
+    const LEAST: u64 = 256 * 1024;
+    const MOST: u64 = 4 * 1024 * 1024;
+
+    fn make_room(&mut self, end: u64) -> io::Result<()> {
+        while self.zeroed < end {
+            let more = self.zeroed.clamp(Self::LEAST, Self::MOST);
+            let zeros = vec![0; usize::try_from(more).unwrap_or(0)];
+            self.file.write_all_at(&zeros, self.zeroed)?;
+            self.zeroed += more;
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for LogFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.len + bytes.len() as u64;
+        // Without room for the zeros there may still be room for the record.
+        self.make_room(end).ok();
+        self.file.write_all_at(bytes, self.len)?;
+        self.len = end;
+        self.zeroed = self.zeroed.max(end);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
 /// Writes a whole file so that it is either there complete and durable, or not there under this name.
 pub(crate) fn write_durably(
     disk: &dyn Disk,
@@ -176,4 +228,27 @@ pub(crate) fn write_durably(
         disk.remove(&path).ok();
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_holds_what_was_appended_and_zeros_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = RealDisk.create_log(&path).unwrap();
+        let mut expected = Vec::new();
+        for size in [1, 100, 700_000, 5_000_000, 3] {
+            let bytes: Vec<u8> = (0..size).map(|n: usize| u8::try_from(n % 251 + 1).unwrap()).collect();
+            log.append(&bytes).unwrap();
+            log.flush().unwrap();
+            expected.extend(bytes);
+            let found = RealDisk.read(&path).unwrap();
+            assert_eq!(found.get(..expected.len()), Some(expected.as_slice()));
+            assert!(found.iter().skip(expected.len()).all(|byte| *byte == 0));
+        }
+        assert!(RealDisk.create_log(&path).is_err(), "a log is made once");
+    }
 }

@@ -6,7 +6,8 @@
 //! body    i64 accepted at (µs) | u16 length | subject | u8 flags | [spill] | the event, as published
 //! spill   32 bytes SHA-256 | u64 size | u16 length | media type          (when flag 1 is set)
 //! ```
-//! All numbers little-endian. Pure: bytes in, records out.
+//! All numbers little-endian. Zeros may follow the last record: room that was made and not used. Pure: bytes
+//! in, records out.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -107,7 +108,7 @@ pub struct Scan {
 /// How a segment file ends.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// With its last record.
+    /// With its last record, or zeros behind it.
     #[default]
     Clean,
     /// Good up to here, and nothing good behind: a write that power or the disk cut short.
@@ -133,7 +134,9 @@ pub fn scan(file: &Bytes) -> Scan {
             at = 0;
         }
     }
-    while at < file.len() {
+    // Where nothing but zeros follows, nothing was ever written.
+    let written = file.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    while at < written {
         let rest = file.slice(at..);
         if let Some((len, record)) = next(&rest) {
             if let End::Torn { at } = found.end {
@@ -304,6 +307,8 @@ mod tests {
     fn zeros_are_no_records() {
         let mut file = header(1).to_vec();
         file.extend_from_slice(&[0; 4096]);
+        assert_eq!(scan(&file.clone().into()), Scan { records: vec![], end: End::Clean });
+        file.push(1);
         assert_eq!(scan(&file.into()), Scan { records: vec![], end: End::Torn { at: HEADER as u64 } });
     }
 

@@ -5,7 +5,7 @@
 //! points at nothing. Records with the same raw share one file; the last one takes it away. A crash
 //! between file and record leaves a file nobody was promised; the next start sweeps it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,19 +56,24 @@ impl Spill {
         records: Vec<(RecordId, Sha256, u64)>,
     ) -> io::Result<Arc<Self>> {
         disk.ensure_folder(&folder)?;
+        let names: Vec<String> = disk.list(&folder)?.into_iter().map(|(name, _)| name).collect();
+        let there: HashSet<Sha256> = names.iter().filter_map(|name| decode(name)).collect();
         let mut state = State::default();
         for (id, sha256, size) in records {
+            // A file is gone before its record when the record was retired and its segment still stood:
+            // its raw has long been in the blob store.
+            let there = there.contains(&sha256);
             let file = state.files.entry(sha256).or_insert(File {
                 holders: 0,
                 size,
-                durable: true,
-                uploaded: false,
+                durable: there,
+                uploaded: !there,
             });
             file.holders += 1;
             state.of.insert(id, sha256);
         }
         state.bytes = state.files.values().map(|file| file.size).sum();
-        for (name, _) in disk.list(&folder)? {
+        for name in names {
             let wanted = decode(&name).is_some_and(|sha256| state.files.contains_key(&sha256));
             if !wanted {
                 disk.remove(&folder.join(&name))?;
@@ -169,6 +174,8 @@ impl Hold {
         write_durably(&*self.spill.disk, folder, &hex::encode(self.sha256), &temporary, bytes)?;
         if let Some(file) = self.spill.lock().files.get_mut(&self.sha256) {
             file.durable = true;
+            // What was in the blob store when its file was taken away may have been erased since.
+            file.uploaded = false;
         }
         Ok(())
     }

@@ -231,7 +231,7 @@ impl Writer {
         self.next_number += 1;
         let path = self.shared.folder.join(segment_name(number));
         let head = segment::header(number);
-        let made = self.shared.disk.create_new(&path).and_then(|mut file| {
+        let made = self.shared.disk.create_log(&path).and_then(|mut file| {
             {
                 // From here on the file is ours to remove, whatever happens next.
                 let mut book = self.shared.book();

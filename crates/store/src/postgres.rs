@@ -3,10 +3,12 @@
 //! Read it beside `sqlite.rs`; the rest is the same text, `portable/`.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use contact::Identifier;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Postgres};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::migrate::{apply, current};
@@ -93,7 +95,7 @@ pub(crate) async fn open(url: &str, options: &Options) -> Result<portable::Datab
         .max_connections(options.postgres_connections.max(1))
         .acquire_timeout(crate::ACQUIRE)
         .connect_lazy_with(connecting.clone());
-    Ok(portable::Database::new(connecting, Some(connection), readers, Upkeep))
+    Ok(portable::Database::new(connecting, Arc::new(Mutex::new(Some(connection))), readers, Upkeep))
 }
 
 /// Brings the schema up to date and does nothing else.

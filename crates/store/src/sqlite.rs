@@ -13,6 +13,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite};
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ pub(crate) const IS_READ_ONLY: &str = "select false";
 
 /// As many rows as one statement takes, largest first. Powers of two, so that a batch of any size is
 /// made of few statements and every one of them is prepared once. More than 64 gains nothing.
-const CHUNKS: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// All statements of the house times all chunk sizes fit, with room.
 const PREPARED: usize = 256;
@@ -124,8 +125,9 @@ pub(crate) async fn open(path: &str, options: &Options) -> Result<portable::Data
         .max_connections(u32::try_from(readers).unwrap_or(2))
         .acquire_timeout(crate::ACQUIRE)
         .connect_lazy_with(reading);
-    let upkeep = Upkeep::new(writing.clone());
-    Ok(portable::Database::new(writing, Some(connection), readers, upkeep))
+    let slot = Arc::new(Mutex::new(Some(connection)));
+    let upkeep = Upkeep::new(writing.clone(), slot.clone());
+    Ok(portable::Database::new(writing, slot, readers, upkeep))
 }
 
 /// Brings the schema up to date and does nothing else.
@@ -186,6 +188,8 @@ pub(crate) struct Upkeep(Arc<Checkpoints>);
 
 struct Checkpoints {
     pool: SqlitePool,
+    /// Whoever has it may write.
+    writer: Arc<Mutex<Option<SqliteConnection>>>,
     tasks: TaskTracker,
     /// What was written since the last run, and how much makes a run due: learned from the last run.
     written: AtomicU64,
@@ -197,14 +201,15 @@ struct Checkpoints {
 impl Upkeep {
     const PAGES: u64 = 16_000;
 
-    fn new(options: SqliteConnectOptions) -> Self {
-        let options = options.pragma("cache_size", "-2000").busy_timeout(Duration::from_millis(200));
+    fn new(options: SqliteConnectOptions, writer: Arc<Mutex<Option<SqliteConnection>>>) -> Self {
+        let options = options.pragma("cache_size", "-2000");
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(Duration::from_secs(60))
             .connect_lazy_with(options);
         Self(Arc::new(Checkpoints {
             pool,
+            writer,
             tasks: TaskTracker::new(),
             written: AtomicU64::new(0),
             due: AtomicU64::new(Self::PAGES),
@@ -221,7 +226,10 @@ impl Upkeep {
             drop(all.tasks.spawn(async move {
                 let amount = this.written.swap(0, Ordering::Relaxed);
                 if let Err(error) = this.run(amount).await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "could not checkpoint the database");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "could not checkpoint the database"
+                    );
                 }
                 this.running.store(false, Ordering::Release);
             }));
@@ -231,21 +239,23 @@ impl Upkeep {
 
 impl Checkpoints {
     async fn run(&self, amount: u64) -> sqlx::Result<()> {
-        // Passive moves most of it beside the writer; then full stops the writer for what came
-        // meanwhile, because only a log that is moved to its end begins anew.
-        let (_, pages, moved) = self.checkpoint("pragma wal_checkpoint(passive)").await?;
+        // Nearly all of it is moved beside the writer; for what came meanwhile it waits for a turn,
+        // because only a log that is moved to its end begins anew.
+        let pages = self.checkpoint().await?;
         metrics::gauge!("frontdesk_store_wal_pages").set(pages as f64);
-        let due = amount.saturating_mul(Upkeep::PAGES) / u64::try_from(pages).unwrap_or_default().max(1);
+        let due = amount.saturating_mul(Upkeep::PAGES) / pages.max(1);
         self.due.store(due.clamp(500, 1_000_000), Ordering::Relaxed);
-        if moved < pages {
-            self.checkpoint("pragma wal_checkpoint(full)").await?;
-        }
+        let turn = self.writer.lock().await;
+        self.checkpoint().await?;
+        drop(turn);
         Ok(())
     }
 
-    /// Whether it met somebody in its way, the pages in the log, and how many of them are moved.
-    async fn checkpoint(&self, how: &'static str) -> sqlx::Result<(i64, i64, i64)> {
-        sqlx::query_as(how).fetch_one(&self.pool).await
+    /// Moves what is in the log now, and gives its pages.
+    async fn checkpoint(&self) -> sqlx::Result<u64> {
+        let (_, pages, _): (i64, i64, i64) =
+            sqlx::query_as("pragma wal_checkpoint(passive)").fetch_one(&self.pool).await?;
+        Ok(u64::try_from(pages).unwrap_or_default())
     }
 }
 

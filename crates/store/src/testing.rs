@@ -97,10 +97,17 @@ impl Postgres {
         locked(&self.server).id()
     }
 
-    /// Kills it as a crash would: at once and unasked. Returns when it is gone.
+    /// Kills it as a crash of the machine would: every process of it, at once and unasked.
     pub fn kill9(&self) -> io::Result<()> {
         let mut server = locked(&self.server);
+        // Left alone, a child would still finish the commit it is asked for.
+        let children =
+            output(Command::new("ps").args(["-o", "pid=", "--ppid"]).arg(server.id().to_string()))?;
         server.kill()?;
+        for child in children.split_whitespace() {
+            // One that ended by itself meanwhile is as good.
+            run(Command::new("kill").args(["-KILL", child])).ok();
+        }
         server.wait().map(|_| ())
     }
 

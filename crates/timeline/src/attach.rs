@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::call::Call;
+use crate::changed::{Changed, Order};
 use crate::model::{
     Arrival, Callback, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind, FeedItem,
     FeedKind, Holder, LetterState, Status,
@@ -454,51 +455,4 @@ fn letter(arrival: &Arrival, why: &Unreadable) -> DeadLetter {
 pub(crate) fn letter_id(payload: &[u8], key: &[u8]) -> String {
     let full: [u8; 32] = if key.is_empty() { Sha256::digest(payload) } else { Sha256::digest(key) }.into();
     hex::encode(&full[..16])
-}
-
-/// Keys of changed rows, each once, in the order of their first change.
-struct Order<K> {
-    keys: Vec<K>,
-    seen: HashSet<K>,
-}
-
-impl<K> Default for Order<K> {
-    fn default() -> Self {
-        Self { keys: Vec::new(), seen: HashSet::new() }
-    }
-}
-
-impl<K: Copy + Eq + std::hash::Hash> Order<K> {
-    fn note(&mut self, key: K) {
-        if self.seen.insert(key) {
-            self.keys.push(key);
-        }
-    }
-
-    fn take<V>(self, rows: &mut HashMap<K, V>) -> Vec<V> {
-        self.keys.iter().filter_map(|key| rows.remove(key)).collect()
-    }
-}
-
-/// Changed rows that need not be read first.
-struct Changed<K, V> {
-    order: Order<K>,
-    rows: HashMap<K, V>,
-}
-
-impl<K, V> Default for Changed<K, V> {
-    fn default() -> Self {
-        Self { order: Order::default(), rows: HashMap::new() }
-    }
-}
-
-impl<K: Copy + Eq + std::hash::Hash, V> Changed<K, V> {
-    fn put(&mut self, key: K, row: V) {
-        self.order.note(key);
-        self.rows.insert(key, row);
-    }
-
-    fn rows(mut self) -> Vec<V> {
-        self.order.take(&mut self.rows)
-    }
 }

@@ -10,6 +10,7 @@
 
 pub mod attach;
 pub mod call;
+mod changed;
 pub mod model;
 pub mod port;
 pub mod record;

@@ -204,6 +204,7 @@ pub struct FeedChange {
     pub position: i64,
     pub kind: FeedKind,
     pub rev: i64,
+    /// The entry that changed, or the last one of the conversation that did.
     pub entry: Option<Entry>,
     pub conversation: Option<Conversation>,
     /// The client of the entry or conversation, or the one that changed.

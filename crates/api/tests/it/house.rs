@@ -129,6 +129,10 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    pub(crate) fn new(router: Router, secret: String) -> Self {
+        Self { router, secret: Some(secret) }
+    }
+
     pub(crate) fn with_secret(&self, secret: &str) -> Self {
         Self { router: self.router.clone(), secret: Some(secret.to_owned()) }
     }

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::house::{House, Person, call, missed, noon};
 
 /// An open event stream.
-struct Listener {
+pub(crate) struct Listener {
     body: BodyDataStream,
     /// Whole messages not yet taken.
     text: String,
 }
 
 impl Listener {
-    async fn open(person: &Person, query: &str, headers: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open(person: &Person, query: &str, headers: &[(&str, &str)]) -> Self {
         let response = person.open("GET", &format!("/v1/events{query}"), headers, "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -44,7 +44,7 @@ impl Listener {
     }
 
     /// The id of the next change.
-    async fn id(&mut self) -> i64 {
+    pub(crate) async fn id(&mut self) -> i64 {
         loop {
             let message = self.message().await.expect("the stream goes on");
             if let Some(rest) = message.strip_prefix("id: ") {
@@ -87,6 +87,27 @@ async fn a_ringing_call_pops_up_with_its_client() {
     house.records(vec![call("CA3", None, CallState::Ringing, 90)]).await;
     let nobodys = listener.message().await.unwrap();
     assert!(nobodys.ends_with(r#""client":null}"#), "{nobodys}");
+}
+
+#[tokio::test]
+async fn a_conversation_shows_its_last_entry_though_that_changed_long_before_or_after() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    for n in 0..200 {
+        house.records(missed(&format!("CA{n}"), Some(&number(n % 2)), i64::try_from(n).unwrap())).await;
+    }
+    let head = house.store.feed_head().await.unwrap();
+    let mut listener = Listener::open(&mia, "?after=0", &[]).await;
+    let mut conversations = 0;
+    for id in 1..=head {
+        let message = listener.message().await.unwrap();
+        assert!(message.starts_with(&format!("id: {id}\n")));
+        if message.contains("\nevent: conversation\n") {
+            assert!(message.contains(r#""last_entry":{"id":"ent_"#), "{message}");
+            conversations += 1;
+        }
+    }
+    assert!(conversations > 100);
 }
 
 #[tokio::test]

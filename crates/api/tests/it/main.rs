@@ -1,4 +1,5 @@
-//! The API as its callers meet it: stories told over the router, with a store in memory.
+//! The API as its callers meet it: stories told over the router, with a store in memory and,
+//! where its own reading matters, with SQLite.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -12,4 +13,5 @@ mod observed;
 mod operator;
 mod paging;
 mod shapes;
+mod sqlite;
 mod writes;

@@ -181,16 +181,17 @@ impl Store for MemoryStore {
                 .conversations
                 .get(&ConversationId::from_uuid(item.id))
                 .filter(|_| item.kind == FeedKind::Conversation);
-            let last = conversation.and_then(|row| rows.entries.get(&row.last_entry?));
             let client = match item.kind {
                 FeedKind::Client => Some(ClientId::from_uuid(item.id)),
                 _ => entry.and_then(|entry| entry.client).or(conversation.and_then(|row| row.client)),
             };
+            let last = conversation.and_then(|row| row.last_entry).and_then(|id| rows.entries.get(&id));
+            let entry = entry.or(last);
             FeedChange {
                 position: item.position,
                 kind: item.kind,
                 rev: item.rev,
-                entry: entry.or(last).cloned(),
+                entry: entry.cloned(),
                 conversation: conversation.cloned(),
                 client: client.and_then(|id| rows.card(id)),
             }

@@ -60,7 +60,6 @@ async fn a_failure_is_logged_once_with_its_cause_and_nobodys_secrets() {
 async fn requests_are_counted_by_route_and_streams_while_they_live() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    api::metrics::describe();
     let house = House::new();
     let mia = house.person(Role::Agent).await;
     for path in ["/v1/clients", "/v1/clients?q=x", "/v1/clients/12", "/v1/clients/13", "/nothing", "/else"] {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
+use intake::Pace;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,8 +25,11 @@ pub(super) async fn drain(config: &Config, dir: &Path) -> anyhow::Result<ExitCod
     stop::on_signals(token.clone())?;
     let bus = bus::Bus::connect(wire::bus_options(config, None)?, tracker.clone(), token.clone()).await?;
     let blobs = wire::blob_store(config)?;
+    // Everything in it is old: nothing new waits behind it.
+    let pace = Pace { republish_per_second: 20_000, ..Pace::default() };
+    let broker = Lane::contacts(bus);
     let (door, task) =
-        wire::open_door_in(dir, config, "contacts", Lane::contacts(bus), &blobs, &wire::real_clock())?;
+        wire::open_door_in(dir, config, "contacts", broker, &blobs, &wire::real_clock(), pace)?;
     say(format_args!("{} records to send", door.status().unretired));
     let door_stop = CancellationToken::new();
     tracker.spawn(task.run(door_stop.clone()));

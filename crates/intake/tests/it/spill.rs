@@ -116,6 +116,27 @@ async fn a_blob_store_that_is_away_holds_back_only_its_own() {
     assert_eq!(blob(&desk.blobs, &raw(b'a')).await.unwrap(), raw(b'a'));
 }
 
+/// Its file went when it was retired; its segment stands as long as another record in it is owed.
+#[tokio::test]
+async fn a_retired_record_that_is_found_again_does_not_wait_for_its_file() {
+    let desk = Desk::new();
+    desk.broker.refuse(b"a call", true);
+    desk.put_with_raw("a mail", &raw(b'a')).await.unwrap();
+    desk.put("a call").await.unwrap();
+    eventually("the mail is retired", || desk.door.status().unretired == 1).await;
+    eventually("its file is gone", || spills(&desk) == 0).await;
+    desk.broker.refuse(b"a call", false);
+    desk.broker.disconnect();
+    for loss in Loss::ALL {
+        let again =
+            Setting { blobs: desk.blobs.clone(), disk: desk.disk.state().after(loss), ..Setting::default() };
+        let again = again.open();
+        again.drained().await;
+        assert!(again.broker.has_committed(b"a call"), "{loss:?}");
+        again.stop().await;
+    }
+}
+
 /// A crash after each step of a life with spills: the record never points at nothing, and what no
 /// record points at is swept.
 #[tokio::test]

@@ -307,8 +307,14 @@ pub(super) async fn feed(
         wanted.dedup();
         wanted
     };
-    let entries = entries_by_id(connection, of(FeedKind::Entry)).await?;
     let conversations = conversations_by_id(connection, of(FeedKind::Conversation)).await?;
+    let mut shown = of(FeedKind::Entry);
+    shown.extend(
+        conversations.values().filter_map(|conversation| conversation.last_entry).map(|id| id.uuid()),
+    );
+    shown.sort_unstable();
+    shown.dedup();
+    let entries = entries_by_id(connection, shown).await?;
     let mut whose = of(FeedKind::Client);
     whose.extend(entries.values().filter_map(|entry| entry.client).map(|id| id.uuid()));
     whose.extend(conversations.values().filter_map(|conversation| conversation.client).map(|id| id.uuid()));
@@ -325,6 +331,8 @@ pub(super) async fn feed(
             }
             FeedKind::Conversation => {
                 conversation = conversations.get(&ConversationId::from_uuid(item.id)).cloned();
+                let last = conversation.as_ref().and_then(|conversation| conversation.last_entry);
+                entry = last.and_then(|id| entries.get(&id)).cloned();
                 conversation.as_ref().and_then(|conversation| conversation.client)
             }
             FeedKind::Client => Some(ClientId::from_uuid(item.id)),

@@ -13,6 +13,8 @@ mod shelves;
 mod tx;
 mod writer;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, SourceName, Suspect};
 use jiff::Timestamp;
@@ -21,6 +23,7 @@ use timeline::{
     Answered, Card, ConversationView, DeadLetter, Entry, FeedChange, FindClients, FindContacts,
     FindConversations, HoldBounds, LetterState, Logged, Page, Store, StoreError, Token, Tx,
 };
+use tokio::sync::Mutex;
 
 use self::reader::{Lent, reading};
 use self::writer::{Writer, writing};
@@ -37,11 +40,11 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn new(
         writing: ConnectOptions,
-        connection: Option<Connection>,
+        slot: Arc<Mutex<Option<Connection>>>,
         readers: Pool<Db>,
         upkeep: Upkeep,
     ) -> Self {
-        Self { writer: Writer::new(writing, connection), readers, upkeep }
+        Self { writer: Writer::new(writing, slot), readers, upkeep }
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(options: ConnectOptions, connection: Option<Connection>) -> Self {
-        Self { options, slot: Arc::new(Mutex::new(connection)) }
+    pub(super) fn new(options: ConnectOptions, slot: Arc<Mutex<Option<Connection>>>) -> Self {
+        Self { options, slot }
     }
 
     /// Waits for the turn, in order of asking, and begins a transaction with `begin`. A connection that

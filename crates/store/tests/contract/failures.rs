@@ -7,8 +7,8 @@ use sqlx::{Connection as _, SqliteConnection};
 use store::Options;
 use store::testing::Postgres;
 use timeline::{
-    Changes, Client, Conversation, Entry, FindClients, FindConversations, Page, Status, StoreError,
-    Wanted, record,
+    Changes, Client, Conversation, Entry, FindClients, FindConversations, Page, Status, StoreError, Wanted,
+    record,
 };
 use tokio_util::task::TaskTracker;
 
@@ -207,6 +207,6 @@ fn checkpoints_keep_the_write_ahead_log_short() {
             write(&*store, Changes { entries: rows, ..Changes::default() }).await;
         }
         let length = std::fs::metadata(wal).unwrap().len();
-        assert!(length < 160 << 20, "{length} bytes though 230 MB were written");
+        assert!(length < 130 << 20, "{length} bytes though 230 MB were written");
     });
 }

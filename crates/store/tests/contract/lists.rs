@@ -1,6 +1,6 @@
 //! Pages and filters.
 
-use contact::{Channel, ClientId, IdentifierKind, Level};
+use contact::{Channel, ClientId, EntryId, IdentifierKind, Level};
 use timeline::{
     Changes, Conversation, Entry, FeedItem, FeedKind, FindClients, FindContacts, FindConversations, Page,
     Status, record,
@@ -182,11 +182,15 @@ pub(crate) async fn conversations_are_filtered(home: Home) {
 pub(crate) async fn the_feed_shows_the_present_state(home: Home) {
     let store = home.open().await;
     let item = |position, kind, number| FeedItem { position, kind, id: uuid(number), rev: 1 };
+    let talked_of = Conversation {
+        last_entry: Some(EntryId::from_uuid(uuid(11))),
+        ..conversation(20, Some(1), Status::Open)
+    };
     let changes = Changes {
         clients: vec![client(1, Some("Olena"))],
         holders: vec![holder(1, IdentifierKind::Phone, "+380441234567", Level::Observed)],
         entries: vec![entry(10, Some(1), Channel::Phone, 0), entry(11, None, Channel::Phone, 0)],
-        conversations: vec![conversation(20, Some(1), Status::Open)],
+        conversations: vec![talked_of],
         feed: vec![
             item(1, FeedKind::Client, 1),
             item(2, FeedKind::Entry, 10),
@@ -209,6 +213,8 @@ pub(crate) async fn the_feed_shows_the_present_state(home: Home) {
     assert!(feed[2].entry.is_some() && feed[2].client.is_none(), "nobody's");
     assert_eq!(feed[3].conversation.as_ref().unwrap().id.uuid(), uuid(20));
     assert_eq!(feed[3].client.as_ref(), Some(&card));
+    let alone = store.feed(3, 1).await.unwrap();
+    assert_eq!(alone[0].entry.as_ref().unwrap().id.uuid(), uuid(11), "its last entry, of another page");
     assert!(feed[4].entry.is_none() && feed[4].client.is_none(), "gone");
     assert_eq!(
         store.feed(2, 2).await.unwrap().iter().map(|change| change.position).collect::<Vec<_>>(),

@@ -67,7 +67,7 @@ prop_compose! {
         entry in id(), rev in any::<i64>(), occurred_at in moment(), recorded_at in moment(),
     ) -> Contact {
         Contact {
-            id: ContactId::from_uuid(id), key: ContactKey(key), source, direction, trust, client: None,
+            id: ContactId::from_uuid(id), key: ContactKey(format!("{key}/{id}")), source, direction, trust, client: None,
             conversation: None, entry: EntryId::from_uuid(entry), rev, state: ContactState::Call(Call::default()),
             occurred_at, recorded_at,
         }

@@ -41,22 +41,21 @@ pub(super) fn verify(line: &Line, evidence: &Evidence<'_>) -> Result<(), Forged>
     let given = one_header(evidence.headers, SIGNATURE)?.ok_or(Forged("it has no signature"))?;
     let given = STANDARD.decode(given.trim()).map_err(|_| Forged("its signature is not base64"))?;
     let fields = signed_fields(evidence)?;
-    let mut pairs: Vec<_> = fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect();
+    let mut pairs: Vec<_> = fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
     in_order(&mut pairs);
-    let urls = spellings(&evidence.url);
     // `verify_slice` compares in constant time.
     let genuine = match one_header(evidence.headers, SETTINGS)? {
         None => {
             let token = line.auth_token.as_ref().ok_or(Forged("it is signed with a token we do not have"))?;
-            let signed = |url: &String| fed(mac::<Hmac<Sha1>>(token.expose()), url, &pairs);
-            urls.iter().any(|url| signed(url).verify_slice(&given).is_ok())
+            let signed = |url: &str| fed(mac::<Hmac<Sha1>>(token.expose()), url, &pairs);
+            spelt(&evidence.url, |url| signed(url).verify_slice(&given).is_ok())
         }
         Some(settings) => {
             let id = shared_key_id(settings)?.to_ascii_lowercase();
             let key =
                 line.signing_keys.get(&id).ok_or(Forged("it is signed with a shared key we do not have"))?;
-            let signed = |url: &String| fed(mac::<Hmac<Sha256>>(key.expose()), url, &pairs);
-            urls.iter().any(|url| signed(url).verify_slice(&given).is_ok())
+            let signed = |url: &str| fed(mac::<Hmac<Sha256>>(key.expose()), url, &pairs);
+            spelt(&evidence.url, |url| signed(url).verify_slice(&given).is_ok())
         }
     };
     if genuine { Ok(()) } else { Err(Forged("its signature is wrong")) }
@@ -86,7 +85,7 @@ fn shared_key_id(settings: &str) -> Result<&str, Forged> {
 
 /// The fields that the signature covers beside the URL. A body that is no form must have its digest in
 /// the URL.
-fn signed_fields(evidence: &Evidence<'_>) -> Result<Vec<form::Pair>, Forged> {
+fn signed_fields<'a>(evidence: &'a Evidence<'_>) -> Result<Vec<form::Pair<'a>>, Forged> {
     let media_type = evidence.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     // What is read of a GET is its query; a body beside it is neither signed nor read.
     if evidence.method == axum::http::Method::GET || evidence.body.is_empty() {
@@ -97,7 +96,7 @@ fn signed_fields(evidence: &Evidence<'_>) -> Result<Vec<form::Pair>, Forged> {
     }
     let claimed = form::pairs(evidence.query.as_bytes())
         .into_iter()
-        .find_map(|(name, value)| (name == BODY_DIGEST.as_bytes()).then_some(value))
+        .find_map(|(name, value)| (*name == *BODY_DIGEST.as_bytes()).then_some(value))
         .ok_or(Forged("its body is no form and not covered by the signature"))?;
     let claimed = hex::decode(claimed).map_err(|_| Forged("its body's digest is not hexadecimal"))?;
     if bool::from(Sha256::digest(evidence.body).ct_eq(&claimed)) {
@@ -107,9 +106,14 @@ fn signed_fields(evidence: &Evidence<'_>) -> Result<Vec<form::Pair>, Forged> {
     }
 }
 
-/// The URL as configured, without a port, and with the scheme's default one: Twilio signs either.
-fn spellings(url: &str) -> Vec<String> {
-    let mut all = vec![url.to_owned()];
+/// Whether one of the URL's spellings is the signed one. The configured one is tried first.
+fn spelt(url: &str, is_signed: impl Fn(&str) -> bool) -> bool {
+    is_signed(url) || other_spellings(url).iter().any(|url| is_signed(url))
+}
+
+/// The URL without a port, and with the scheme's default one: Twilio signs either.
+fn other_spellings(url: &str) -> Vec<String> {
+    let mut all = Vec::new();
     let parts = || {
         let parsed = Url::parse(url).ok()?;
         let default = match parsed.scheme() {

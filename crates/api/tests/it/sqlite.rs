@@ -1,0 +1,134 @@
+//! The same over SQLite: what is committed by one task is followed by another, and every list is read.
+
+use std::sync::Arc;
+
+use api::{Feed, Parts, token_id, token_secret};
+use timeline::{HoldBounds, Role, Store, Token, record};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::house::{Person, TestDesk, letter, missed, noon, suspect};
+use crate::live::Listener;
+
+struct Real {
+    mia: Person,
+    store: Arc<dyn Store>,
+    feed: Feed,
+    tracker: TaskTracker,
+    _folder: tempfile::TempDir,
+}
+
+async fn real() -> Real {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("frontdesk.db").display());
+    let store = store::open(&url, store::Options::default()).await.unwrap();
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let feed = Feed::start(Arc::clone(&store), stop.clone(), &tracker);
+    let router = api::router(Parts {
+        store: Arc::clone(&store),
+        feed: feed.clone(),
+        clock: Arc::new(|| noon(0)),
+        desk: Arc::new(TestDesk::default()),
+        stop,
+    });
+    let secret = token_secret([7; 32]);
+    let (id, name) = (token_id(&secret), "Mia".to_owned());
+    let token = Token { id, name, role: Role::Admin, created_at: noon(0), revoked_at: None };
+    store.add_token(&token).await.unwrap();
+    Real { mia: Person::new(router, secret), store, feed, tracker, _folder: folder }
+}
+
+async fn write(store: &dyn Store, n: i64) -> i64 {
+    let events = missed(&format!("CA{n}"), Some(&format!("+38044123{:04}", n % 20)), n);
+    let arrivals = events.into_iter().map(|event| timeline::Arrival {
+        payload: String::from_utf8(event.to_json()).unwrap(),
+        recorded_at: event.received_at,
+        event,
+    });
+    record(store, arrivals.collect(), Vec::new()).await.unwrap().feed_position
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_write() {
+    let real = real().await;
+    let (store, feed, done) = (Arc::clone(&real.store), real.feed.clone(), CancellationToken::new());
+    let finished = done.clone().drop_guard();
+    real.tracker.spawn(async move {
+        let _finished = finished;
+        for n in 0..150 {
+            feed.wake(write(store.as_ref(), n).await);
+        }
+    });
+    let (mut seen, mut last, mut patience) = (Vec::new(), 0, 1);
+    while !(done.is_cancelled() && last == real.store.feed_head().await.unwrap()) {
+        let id = last.to_string();
+        let mut listener = Listener::open(&real.mia, "", &[("Last-Event-ID", &id)]).await;
+        for _ in 0..patience {
+            if done.is_cancelled() && last == real.store.feed_head().await.unwrap() {
+                break;
+            }
+            tokio::select! {
+                id = listener.id() => {
+                    last = id;
+                    seen.push(id);
+                }
+                () = done.cancelled(), if !done.is_cancelled() => {}
+            }
+        }
+        patience = patience % 29 + 1;
+    }
+    let head = real.store.feed_head().await.unwrap();
+    assert!(head > 600, "something was written: {head}");
+    assert_eq!(seen, (1..=head).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn every_list_pages_and_every_item_is_found() {
+    let real = real().await;
+    for n in 0..7 {
+        write(real.store.as_ref(), n).await;
+    }
+    real.store.bury(&(0..7).map(letter).collect::<Vec<_>>()).await.unwrap();
+    let suspects: Vec<_> = (0..7).map(|n| suspect(&n.to_string())).collect();
+    let bounds = HoldBounds { per_source: 100, bytes_per_source: 1 << 20 };
+    real.store.hold(&suspects, bounds).await.unwrap();
+    for list in ["clients", "contacts", "conversations", "dead-letters", "quarantine"] {
+        let whole = real.mia.get(&format!("/v1/{list}")).await.items();
+        assert_eq!(whole.len(), 7, "{list}");
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = real.mia.get(&format!("/v1/{list}?limit=2&cursor={cursor}")).await;
+            seen.extend(page.items());
+            match page.json()["next"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(seen, whole, "{list}");
+        for item in &whole {
+            let path = format!("/v1/{list}/{}", item["id"].as_str().unwrap());
+            assert_eq!(real.mia.get(&path).await.status, 200, "{path}");
+        }
+    }
+    let client = real.mia.get("/v1/clients?phone=%2B380441230003").await.items()[0].clone();
+    let id = client["id"].as_str().unwrap();
+    assert_eq!(real.mia.get(&format!("/v1/clients/{id}/timeline?channel=phone")).await.items().len(), 1);
+    assert_eq!(real.mia.get(&format!("/v1/conversations?client={id}&status=open")).await.items().len(), 1);
+    let contact = real.mia.get("/v1/contacts").await.items()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        real.mia.get(&format!("/v1/contacts/{contact}/raw?event=14")).await.text(),
+        "CallSid=CA6&State=Ended"
+    );
+}
+
+#[tokio::test]
+async fn a_remembered_answer_comes_back_from_the_disk() {
+    let real = real().await;
+    let (key, body) = ([("Idempotency-Key", "k")], r#"{"name":"Bo","role":"reader"}"#);
+    let first = real.mia.send("POST", "/v1/tokens", &key, body).await;
+    let again = real.mia.send("POST", "/v1/tokens", &key, body).await;
+    assert_eq!((first.status.as_u16(), again.header("idempotency-replayed")), (201, "true"));
+    assert_eq!(first.body, again.body);
+    let made = first.json()["secret"].as_str().unwrap().to_owned();
+    assert_eq!(real.mia.with_secret(&made).get("/v1/clients").await.status, 200);
+}

@@ -1,0 +1,138 @@
+//! The load: Twilio's status callbacks of 1 KiB, each a missed call of its own, signed before any clock
+//! starts. The phone system is not what we measure.
+
+use anyhow::Context as _;
+use connector_phone::providers::twilio;
+use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
+
+/// The account's token that both sides know.
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// What the signature covers, whatever port a server has.
+pub(crate) const PUBLIC_URL: &str = "http://bench.example";
+/// The line's hook.
+pub(crate) const PATH: &str = "/hooks/phone/bench";
+
+const BODY_BYTES: usize = 1024;
+const CALLERS: u64 = 10_000;
+/// Half of all calls are theirs, so that their timelines have more than one page.
+const REGULARS: u64 = 1_000;
+
+/// One request.
+pub(crate) struct Hook {
+    pub(crate) signature: String,
+    pub(crate) body: String,
+}
+
+/// Hooks whose numbers follow each other, so that a number is a place.
+pub(crate) struct Batch {
+    pub(crate) first: u32,
+    pub(crate) hooks: Vec<Hook>,
+}
+
+impl Batch {
+    /// The place of the call with this number in the batch.
+    pub(crate) fn place(&self, number: u32) -> Option<usize> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        (place < self.hooks.len()).then_some(place)
+    }
+}
+
+/// Makes hooks; no two alike.
+pub(crate) struct Pbx {
+    random: Random,
+    next: u32,
+}
+
+impl Pbx {
+    pub(crate) fn new() -> Self {
+        Self { random: Random(0x5eed), next: 0 }
+    }
+
+    pub(crate) fn batch(&mut self, count: usize) -> anyhow::Result<Batch> {
+        #[expect(clippy::disallowed_methods, reason = "we play the phone system here, and it has a clock")]
+        let now = jiff::Timestamp::now();
+        let at = rfc2822::to_string(&now.to_zoned(TimeZone::UTC)).context("could not write the time")?;
+        let at = at.replace(',', "%2C").replace(':', "%3A").replace('+', "%2B").replace(' ', "+");
+        let first = self.next;
+        let hooks = (0..count).map(|_| self.hook(&at)).collect();
+        Ok(Batch { first, hooks })
+    }
+
+    fn hook(&mut self, at: &str) -> Hook {
+        let number = self.next;
+        self.next += 1;
+        // Random as a real one, but for its last digits, by which we know it again.
+        let sid = format!("CA{:016x}{:08x}{number:08x}", self.random.next(), self.random.next() >> 32);
+        let caller = match self.random.next() % 2 {
+            0 => self.random.next() % REGULARS,
+            _ => self.random.next() % CALLERS,
+        };
+        let from = phone(caller).replace('+', "%2B");
+        let mut body = format!(
+            "AccountSid=AC00000000000000000000000000000001&ApiVersion=2010-04-01&CallSid={sid}&CallStatus=no-answer\
+             &CallbackSource=call-progress-events&Called=%2B380800500500&CalledCountry=UA&Caller={from}\
+             &CallerCountry=UA&CallDuration=0&Direction=inbound&Duration=0&From={from}&FromCity=KYIV&FromCountry=UA\
+             &SequenceNumber=1&StirVerstat=TN-Validation-Passed-A&Timestamp={at}&To=%2B380800500500&ToCountry=UA\
+             &StirPassportToken=eyJ"
+        );
+        while body.len() + 16 <= BODY_BYTES {
+            body.push_str(&format!("{:016x}", self.random.next()));
+        }
+        body.extend(std::iter::repeat_n('0', BODY_BYTES.saturating_sub(body.len())));
+        let signature = twilio::sign_form(TOKEN.as_bytes(), &format!("{PUBLIC_URL}{PATH}"), body.as_bytes());
+        Hook { signature, body }
+    }
+}
+
+/// The numbers of some who call often.
+pub(crate) fn regulars(count: u64) -> Vec<String> {
+    (0..count.min(REGULARS)).map(phone).collect()
+}
+
+fn phone(caller: u64) -> String {
+    format!("+38050{:07}", 1_000_000 + caller)
+}
+
+/// The number in a call's id: its last eight digits.
+pub(crate) fn number_of(sid: &[u8]) -> Option<u32> {
+    let digits = sid.get(26..34)?;
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// xorshift64*.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// One of so many places.
+    pub(crate) fn place(&mut self, count: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(count.max(1)).unwrap_or(1)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_is_one_kib_and_knows_its_number() {
+        let mut pbx = Pbx::new();
+        let batch = pbx.batch(3).unwrap();
+        let next = pbx.batch(2).unwrap();
+        assert_eq!((batch.first, next.first), (0, 3));
+        for (place, hook) in next.hooks.iter().enumerate() {
+            assert_eq!(hook.body.len(), BODY_BYTES);
+            let sid = hook.body.split("CallSid=").nth(1).unwrap().split('&').next().unwrap();
+            assert_eq!(next.place(number_of(sid.as_bytes()).unwrap()), Some(place));
+        }
+        assert_eq!(next.place(2), None);
+        assert_eq!(next.place(5), None);
+    }
+}
