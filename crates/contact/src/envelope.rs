@@ -55,9 +55,9 @@ struct Data {
     to: Vec<Party>,
     #[serde(default)]
     call: Option<CallChange>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     email: Option<Box<Email>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     unreadable: Option<Unreadable>,
     raw: Option<Raw>,
 }
@@ -87,6 +87,8 @@ struct WrittenData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<&'a CallChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a Email>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<&'a Unreadable>,
     raw: Option<&'a Raw>,
 }
@@ -105,9 +107,9 @@ impl Content {
 impl Event {
     /// As it is journalled, published and logged.
     pub fn to_json(&self) -> Vec<u8> {
-        let (call, email, unreadable) = match self.content.clone() {
+        let (call, email, unreadable) = match &self.content {
             Content::Call(change) => (Some(change), None, None),
-            Content::Email(email) => (None, Some(email), None),
+            Content::Email(email) => (None, Some(email.as_ref()), None),
             Content::Unreadable(why) => (None, None, Some(why)),
         };
         let written = Written {
