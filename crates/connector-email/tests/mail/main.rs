@@ -48,7 +48,8 @@ pub(crate) fn check(name: &str, event: &Event, attachments: &[Attachment]) {
     assert!(json.len() <= 700 * 1024, "{name}: {} bytes", json.len());
     assert_eq!(&Event::from_json(&json).unwrap(), event, "{name}: read back");
     let text = String::from_utf8(json).unwrap();
-    assert!(!text.contains("\\u00"), "{name}: a control character is left");
+    // A backslash of the mail's own is written as two.
+    assert!(!text.replace("\\\\", "").contains("\\u00"), "{name}: a control character is left");
     assert!(event.occurred_at <= event.received_at, "{name}");
     let references: Vec<_> = attachments.iter().map(|one| &one.reference).collect();
     assert_eq!(references, email(event).attachments.iter().collect::<Vec<_>>(), "{name}");
