@@ -1,6 +1,8 @@
 //! Figures: a hand-made value, ours, their ratio, and the target it is held against. Nothing is asserted;
 //! a machine may be busy, and then both halves of a ratio suffer.
 
+use std::cell::RefCell;
+
 use serde_json::json;
 
 /// What a figure is held against.
@@ -77,11 +79,13 @@ impl Figure {
 /// All figures of a run, printed as they come: as a table for a person or as JSON lines.
 pub(crate) struct Report {
     json: bool,
+    /// What the figures are about until the next title.
+    about: RefCell<String>,
 }
 
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, about: RefCell::default() }
     }
 
     pub(crate) fn heading(&self, text: &str) {
@@ -99,7 +103,7 @@ impl Report {
         let (by_hand, ours, ratio) = (median(&figure.by_hand), median(&figure.ours), figure.ratio());
         if self.json {
             let line = json!({
-                "figure": figure.name, "unit": figure.unit,
+                "about": *self.about.borrow(), "figure": figure.name, "unit": figure.unit,
                 "hand_made": by_hand, "frontdesk": ours, "ratio": ratio,
                 "target": figure.target(), "reached": figure.reached(),
                 "hand_made_rounds": figure.by_hand, "frontdesk_rounds": figure.ours,
@@ -122,6 +126,7 @@ impl Report {
     }
 
     pub(crate) fn title(&self, text: &str) {
+        text.clone_into(&mut self.about.borrow_mut());
         if !self.json {
             say(&format!("\n== {text}"));
         } else {

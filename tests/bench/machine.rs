@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 /// `CLOCK_MONOTONIC` in microseconds: the same in every process of this machine.
 pub(crate) fn micros() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -75,6 +77,18 @@ impl Peak {
         self.done.store(true, Ordering::Relaxed);
         self.watcher.join().unwrap_or(0.0)
     }
+}
+
+/// How busy the machine is with other things, as the kernel averages it over a minute.
+pub(crate) fn load() -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Waits until everything that was written so far is on the disk, so that what one line left behind does
+/// not slow down the next.
+pub(crate) async fn settle() -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(rustix::fs::sync).await.context("could not wait for the disk")
 }
 
 /// Appends of 1 KiB, each flushed, a second: what kind of disk this is. Every durable figure is to be

@@ -116,8 +116,13 @@ async fn bench(cli: Cli) -> anyhow::Result<()> {
         .context("could not make a folder")?;
     let path = folder.path().canonicalize().context("could not find our folder")?;
     let report = Report::new(cli.json);
+    machine::settle().await?;
     let flushes = machine::flushes_per_s(&path).context("could not write to the disk")?;
-    report.note(&format!("the disk flushes 1 KiB {flushes:.0} times a second; {} cores", cores()));
+    report.note(&format!(
+        "{} cores, load before we began {}; the disk flushes 1 KiB {flushes:.0} times a second",
+        cores(),
+        machine::load()
+    ));
     let mut size = if cli.quick {
         Size { rounds: 1, hooks: 6_000, seconds: 1 }
     } else {

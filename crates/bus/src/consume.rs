@@ -22,10 +22,12 @@ use crate::topology::{ACK_WAIT, Consumer};
 
 /// Messages in a batch at most: beyond it the store gains little, and agents' acts wait longer.
 pub(crate) const MOST: usize = 512;
-/// A slow store still gets batches of this size: smaller ones would only make it slower.
-const LEAST: usize = 16;
-/// What a batch may cost. Agents' acts go between batches.
-const WORK: Duration = Duration::from_millis(50);
+/// A slow store still gets batches of this size: most of what it takes is then the flush of its commit,
+/// which costs the same for any size, and smaller batches would only make it slower.
+const LEAST: usize = 256;
+/// What a batch may cost; a full one costs about half of it where the disk is quick. Agents' acts go
+/// between batches.
+const WORK: Duration = Duration::from_millis(100);
 /// The broker hears that a batch is still being worked on well within its patience.
 const STILL_WORKING: Duration = Duration::from_secs(ACK_WAIT.as_secs() / 3);
 /// How long a batch may go on after we are told to stop.
@@ -328,8 +330,8 @@ mod tests {
     fn a_slow_store_gets_smaller_batches_and_a_quick_one_larger() {
         let mut pace = Pace::default();
         assert_eq!(pace.cap(), MOST);
-        pace.learn(512, Duration::from_millis(100));
-        assert_eq!(pace.cap(), 256);
+        pace.learn(512, Duration::from_millis(120));
+        assert_eq!(pace.cap(), 426);
         for _ in 0..20 {
             pace.learn(pace.cap(), Duration::from_secs(10));
         }

@@ -1,5 +1,6 @@
 //! As many hooks as 64 connections can post: how many are accepted, and how fast they get onto the
-//! timeline. In each round all lines get the same hooks, one line after the other.
+//! timeline. In each round all lines get the same hooks, one line after the other, each beginning on a
+//! disk that has nothing left to write.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::figures::{Figure, Report, Target, percentile_ms};
 use crate::hooks::PATH;
 use crate::lab::Lab;
 use crate::load::{Sent, flood};
-use crate::machine::cpu_s;
+use crate::machine::{cpu_s, settle};
 
 /// What one line did in one round.
 #[derive(Default)]
@@ -46,12 +47,14 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
         let batch = Arc::new(lab.pbx.batch(lab.size.hooks)?);
         let count = batch.hooks.len();
 
+        settle().await?;
         let cpu = by_hand_cpu(lab);
         let sent = flood(lab.by_hand.addr, "/spool", &batch).await?;
         ensure!(sent.refused == 0, "the hand-made spool refused {} hooks", sent.refused);
         spool.accepted(&sent);
         spool.costs(&cpu, &by_hand_cpu(lab), count);
 
+        settle().await?;
         let before = lab.door.metrics().await?.sum("frontdesk_journal_published_total");
         let cpu = [cpu_s(&[lab.door.pid()]), cpu_s(&[lab.nats.process.pid()])];
         let sent = flood(lab.door.addr, PATH, &batch).await?;
@@ -60,10 +63,12 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
         lab.door.counted("frontdesk_journal_published_total", before + sent.accepted as f64).await?;
         door.costs(&cpu, &[cpu_s(&[lab.door.pid()]), cpu_s(&[lab.nats.process.pid()])], sent.accepted);
 
+        settle().await?;
         let sent = flood(lab.by_hand.addr, "/broker", &batch).await?;
         ensure!(sent.refused == 0, "the hand-made broker line refused {} hooks", sent.refused);
         broker.accepted(&sent);
 
+        settle().await?;
         let cpu = by_hand_cpu(lab);
         let sent = flood(lab.by_hand.addr, "/rows", &batch).await?;
         let commits = lab.by_hand.committed(count).await?;
@@ -72,6 +77,7 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
         rows.recorded_per_s.push(count as f64 * 1e6 / (last - sent.began) as f64);
         rows.costs(&cpu, &by_hand_cpu(lab), count);
 
+        settle().await?;
         let before = lab.desk.metrics().await?.sum("frontdesk_recorded_total");
         let cpu = desk_cpu(lab);
         let sent = flood(lab.desk.addr, PATH, &batch).await?;

@@ -16,6 +16,7 @@ use crate::follow::{Dialect, Follower};
 use crate::hooks::PATH;
 use crate::lab::Lab;
 use crate::load::{dues, steady};
+use crate::machine::settle;
 
 const PER_S: u32 = 500;
 const DELAY: &str = "frontdesk_record_delay_seconds";
@@ -33,6 +34,7 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
         let count = batch.hooks.len();
 
         lab.by_hand.commits().await?;
+        settle().await?;
         let due = dues(&batch);
         let sent = steady(lab.by_hand.addr, "/rows", &batch, PER_S, &due).await?;
         ensure!(sent.refused == 0, "the hand-made pipeline refused hooks");
@@ -48,6 +50,7 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
         rows.1.push(percentile_ms(&late, 0.99));
         answers.0.push(percentile_ms(&sent.latencies, 0.99));
 
+        settle().await?;
         let due = dues(&batch);
         let follower = Follower::open(lab.desk.addr, FEED, &lab.token).await?;
         let mut following = JoinSet::new();

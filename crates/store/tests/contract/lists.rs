@@ -223,3 +223,32 @@ pub(crate) async fn the_feed_shows_the_present_state(home: Home) {
     assert_eq!(store.feed_head().await.unwrap(), 6);
     assert_eq!(store.feed(6, 10).await.unwrap().len(), 0);
 }
+
+#[test]
+#[ignore = "throw-away"]
+fn throwaway_measure() {
+    let home = Home::sqlite();
+    crate::home::run(async {
+        let store = home.open().await;
+        let content = format!("{{\"state\":\"ended\",\"outcome\":\"missed\",\"text\":\"{}\"}}", "слово word ".repeat(35));
+        for c in 0..40_u128 {
+            let entries = (0..100).map(|n| Entry { content: content.clone(), ..entry(c * 1000 + n, Some(c), Channel::Phone, n as i64) }).collect();
+            let feed = (0..100).map(|n| FeedItem { position: (c * 100 + n + 1) as i64, kind: FeedKind::Entry, id: uuid(c * 1000 + n), rev: 1 }).collect();
+            write(&*store, Changes { entries, feed, clients: vec![client(c, Some("x"))], ..Changes::default() }).await;
+        }
+        for round in 0..5 {
+            for (what, limit) in [("timeline", 20_usize), ("timeline", 50), ("feed", 50)] {
+                let begun = std::time::Instant::now();
+                for n in 0..400_u128 {
+                    if what == "timeline" {
+                        let page = store.timeline(ClientId::from_uuid(uuid(n % 40)), None, first(limit)).await.unwrap();
+                        assert_eq!(page.len(), limit);
+                    } else {
+                        assert_eq!(store.feed((n % 70) as i64 * 50, limit).await.unwrap().len(), limit);
+                    }
+                }
+                eprintln!("{round} {what} {limit}: {:?} a page", begun.elapsed() / 400);
+            }
+        }
+    });
+}
