@@ -1,12 +1,12 @@
 //! The memory: what every client and we said to each other, over all channels.
 //!
 //! The log of contact events is the truth. Clients, contacts, entries and conversations are
-//! projections of it, made by [`attach::attach`], a pure function; [`record`] is the one place that
+//! projections of it, made by [`attach::attach`], a pure function; [`mod@record`] is the one place that
 //! reads, decides and writes; [`mod@replay`] does it again from the log. This crate knows no database: a
 //! store implements [`port::Store`].
 //!
 //! Reading order: [`model`] (the nouns), [`call`] and [`mail`] (how facts fold into a call, a mail),
-//! [`mod@attach`] (the decisions), [`port`] (what a store promises), [`record`], [`mod@replay`].
+//! [`mod@attach`] (the decisions), [`port`] (what a store promises), [`mod@record`], [`mod@replay`].
 
 pub mod attach;
 pub mod call;
