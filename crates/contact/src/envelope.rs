@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::call::CallChange;
+use crate::email::Email;
 use crate::event::{ContactKey, Content, Direction, Event, EventKey, SourceName, Trust, Unreadable, micros};
 use crate::identifier::Party;
 use crate::raw::Raw;
@@ -15,6 +16,7 @@ use crate::raw::Raw;
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 
 const CALL: &str = "frontdesk.call.v1";
+const EMAIL: &str = "frontdesk.email.v1";
 const UNREADABLE: &str = "frontdesk.unreadable.v1";
 
 /// Bytes that are no event of ours. It will never succeed; keep it as a dead letter.
@@ -54,6 +56,8 @@ struct Data {
     #[serde(default)]
     call: Option<CallChange>,
     #[serde(default)]
+    email: Option<Box<Email>>,
+    #[serde(default)]
     unreadable: Option<Unreadable>,
     raw: Option<Raw>,
 }
@@ -83,6 +87,8 @@ struct WrittenData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<&'a CallChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a Email>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<&'a Unreadable>,
     raw: Option<&'a Raw>,
 }
@@ -92,6 +98,7 @@ impl Content {
     pub fn type_name(&self) -> &'static str {
         match self {
             Content::Call(_) => CALL,
+            Content::Email(_) => EMAIL,
             Content::Unreadable(_) => UNREADABLE,
         }
     }
@@ -100,9 +107,10 @@ impl Content {
 impl Event {
     /// As it is journalled, published and logged.
     pub fn to_json(&self) -> Vec<u8> {
-        let (call, unreadable) = match &self.content {
-            Content::Call(change) => (Some(change), None),
-            Content::Unreadable(why) => (None, Some(why)),
+        let (call, email, unreadable) = match &self.content {
+            Content::Call(change) => (Some(change), None, None),
+            Content::Email(email) => (None, Some(email.as_ref()), None),
+            Content::Unreadable(why) => (None, None, Some(why)),
         };
         let written = Written {
             specversion: "1.0",
@@ -120,6 +128,7 @@ impl Event {
                 from: self.from.as_ref(),
                 to: &self.to,
                 call,
+                email,
                 unreadable,
                 raw: self.raw.as_ref(),
             },
@@ -137,6 +146,7 @@ impl Event {
         let data = envelope.data;
         let content = match envelope.r#type.as_str() {
             CALL => Content::Call(data.call.ok_or(Undecodable::MissingPart(CALL))?),
+            EMAIL => Content::Email(data.email.ok_or(Undecodable::MissingPart(EMAIL))?),
             UNREADABLE => Content::Unreadable(data.unreadable.ok_or(Undecodable::MissingPart(UNREADABLE))?),
             _ => return Err(Undecodable::UnknownType(envelope.r#type)),
         };

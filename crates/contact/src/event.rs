@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::call::CallChange;
+use crate::email::Email;
 use crate::identifier::Party;
 use crate::raw::Raw;
 
@@ -54,6 +55,8 @@ impl Event {
 pub enum Content {
     /// `frontdesk.call.v1`
     Call(CallChange),
+    /// `frontdesk.email.v1`
+    Email(Box<Email>),
     /// `frontdesk.unreadable.v1`: verified, but not understood. Kept as a dead letter.
     Unreadable(Unreadable),
 }
@@ -239,6 +242,13 @@ impl ContactKey {
         Self(format!("{source}/{id}"))
     }
 
+    /// A contact that is the same whichever source brought it, and so may have several destinations: one
+    /// mail in two of our mailboxes. `email/<id>` with `/` as `%2F` and `%` as `%25`, because a stranger
+    /// may have chosen the id: having one `/`, it is no contact of any source.
+    pub fn shared(channel: Channel, id: &str) -> Self {
+        Self(format!("{channel}/{}", id.replace('%', "%25").replace('/', "%2F")))
+    }
+
     pub fn digest(&self) -> [u8; 16] {
         short_hash(&[&self.0])
     }
@@ -276,6 +286,13 @@ mod tests {
         for bad in ["", "2a", "A", "a.b", "a_b", "a b", "a/b", "ä", &"a".repeat(41)] {
             assert!(SourceName::new(Channel::Phone, bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_shared_contact_is_no_sources_contact() {
+        let shared = ContactKey::shared(Channel::Email, "support/x%2Fy@z:1");
+        assert_eq!(shared.0, "email/support%2Fx%252Fy@z:1");
+        assert_eq!(ContactKey::shared(Channel::Email, "a@z:1").0, "email/a@z:1");
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! Everything that crosses a boundary between crates or processes is said in these types. They know
 //! serde and nothing else: no runtime, no SQL, no broker.
 //!
-//! Reading order: [`event`] (the central type), [`call`] (what a telephone call says), [`identifier`]
-//! (how people are addressed), [`raw`] (what arrived, byte for byte), [`ids`] (names of our own
+//! Reading order: [`event`] (the central type), [`call`] (what a telephone call says), [`email`] (what
+//! a mail says), [`identifier`] (how people are addressed), [`raw`] (what arrived, byte for byte), [`ids`] (names of our own
 //! things, derived and never minted), [`envelope`] (the event as CloudEvents JSON), [`suspect`] (a request
 //! that was not believed).
 
 pub mod call;
+pub mod email;
 pub mod envelope;
 pub mod event;
 pub mod identifier;
@@ -17,6 +18,7 @@ pub mod raw;
 pub mod suspect;
 
 pub use call::{Basis, CallChange, CallState, Outcome, Recording, RecordingKind, Transcript};
+pub use email::Email;
 pub use envelope::Undecodable;
 pub use event::{
     Channel, ContactKey, Content, Direction, Event, EventKey, Invalid, SourceName, Trust, Unreadable, micros,

@@ -6,7 +6,9 @@
 use contact::{ClientId, ContactId, ContactKey, ConversationId, EntryId, Identifier, Raw, Suspect};
 use serde::Serialize;
 use sqlx::{Error, FromRow};
-use timeline::{Answered, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, Holder, Logged, Token};
+use timeline::{
+    Answered, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, Holder, Logged, Message, Token,
+};
 use uuid::Uuid;
 
 use crate::values::{Stamp, direction, trust, unreadable};
@@ -30,6 +32,9 @@ macro_rules! columns {
     (conversation) => {
         "id, status, client_id, thread, channel, queue, priority, assignee, opened_at, updated_at, due_at, \
          callback, last_entry_id, rev"
+    };
+    (message) => {
+        "key, client_id, contact_id, conversation_id"
     };
     (feed) => {
         "position, kind, id, rev"
@@ -207,6 +212,26 @@ impl TryFrom<ConversationRow> for Conversation {
             callback: row.callback.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?,
             last_entry: row.last_entry_id.map(EntryId::from_uuid),
             rev: row.rev,
+        })
+    }
+}
+
+#[derive(FromRow, Serialize)]
+pub(crate) struct MessageRow {
+    key: Uuid,
+    pub(crate) client_id: Uuid,
+    contact_id: Uuid,
+    conversation_id: Uuid,
+}
+
+impl TryFrom<MessageRow> for Message {
+    type Error = Error;
+    fn try_from(row: MessageRow) -> Result<Self, Error> {
+        Ok(Message {
+            key: row.key.into_bytes(),
+            client: ClientId::from_uuid(row.client_id),
+            contact: ContactId::from_uuid(row.contact_id),
+            conversation: ConversationId::from_uuid(row.conversation_id),
         })
     }
 }

@@ -1,16 +1,17 @@
 //! The memory: what every client and we said to each other, over all channels.
 //!
 //! The log of contact events is the truth. Clients, contacts, entries and conversations are
-//! projections of it, made by [`attach::attach`], a pure function; [`record`] is the one place that
+//! projections of it, made by [`attach::attach`], a pure function; [`mod@record`] is the one place that
 //! reads, decides and writes; [`mod@replay`] does it again from the log. This crate knows no database: a
 //! store implements [`port::Store`].
 //!
-//! Reading order: [`model`] (the nouns), [`call`] (how facts fold into a call), [`attach`] (the
-//! decisions), [`port`] (what a store promises), [`record`], [`mod@replay`].
+//! Reading order: [`model`] (the nouns), [`call`] and [`mail`] (how facts fold into a call, a mail),
+//! [`mod@attach`] (the decisions), [`port`] (what a store promises), [`mod@record`], [`mod@replay`].
 
 pub mod attach;
 pub mod call;
 mod changed;
+pub mod mail;
 pub mod model;
 pub mod port;
 pub mod record;
@@ -18,9 +19,10 @@ pub mod replay;
 
 pub use attach::{Mode, attach};
 pub use call::Call;
+pub use mail::Mail;
 pub use model::{
     Arrival, Callback, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind, FeedItem,
-    FeedKind, Holder, LetterState, Logged, Role, Status, Token,
+    FeedKind, Holder, LetterState, Logged, Message, Role, Status, Token,
 };
 pub use port::{
     Answered, Card, Changes, ConversationView, Digests, FeedChange, FindClients, FindContacts,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::call::Call;
+use crate::mail::Mail;
 
 /// An event on its way into the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +64,7 @@ pub struct Contact {
     pub trust: Trust,
     pub client: Option<ClientId>,
     pub conversation: Option<ConversationId>,
-    /// The entry that shows it: a call has exactly one.
+    /// The entry that shows it: a call and a mail have exactly one.
     pub entry: EntryId,
     /// How many facts changed it; also the `rev` of its entry.
     pub rev: i64,
@@ -75,8 +76,10 @@ pub struct Contact {
 /// What the facts about a contact add up to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the most contacts are calls; a box would cost each of them")]
 pub enum ContactState {
     Call(Call),
+    Email(Box<Mail>),
 }
 
 /// One line of a client's history.
@@ -128,6 +131,17 @@ impl Conversation {
     pub fn is_open(&self) -> bool {
         self.status != Status::Resolved
     }
+}
+
+/// By which mail an answer finds its conversation. Only the client of both finds it: an id is the free text
+/// of a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// [`crate::mail::message_key`]
+    pub key: [u8; 16],
+    pub client: ClientId,
+    pub contact: ContactId,
+    pub conversation: ConversationId,
 }
 
 /// An outbound call we owe.

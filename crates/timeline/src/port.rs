@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Arrival, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState,
-    Logged, Status, Token,
+    Logged, Message, Status, Token,
 };
 
 /// SQLite or PostgreSQL. Reads see what is committed.
@@ -102,7 +102,7 @@ pub trait Tx: Send {
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Up to `limit` events of the log after `position`, in order.
     async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError>;
-    /// Empties clients, identifiers, contacts, entries and conversations. Log and feed stay.
+    /// Empties clients, identifiers, contacts, entries, conversations and messages. Log and feed stay.
     async fn clear_projections(&mut self) -> Result<(), StoreError>;
     /// A digest of everything projected, per client.
     async fn digests(&mut self) -> Result<Digests, StoreError>;
@@ -120,6 +120,8 @@ pub struct Wanted {
     /// [`contact::ContactKey::digest`]
     pub contacts: Vec<[u8; 16]>,
     pub identifiers: Vec<Identifier>,
+    /// [`crate::mail::message_key`] of the mails, and of those they say they answer.
+    pub messages: Vec<[u8; 16]>,
 }
 
 /// What the store answers.
@@ -131,7 +133,9 @@ pub struct Known {
     pub holders: HashMap<Identifier, ClientId>,
     /// The clients of those contacts and holders.
     pub clients: HashMap<ClientId, Client>,
-    /// The open conversations of those clients, and the conversations of those contacts.
+    /// Those of the wanted messages that belong to those clients; each client has at most one of a key.
+    pub messages: HashMap<([u8; 16], ClientId), Message>,
+    /// The open conversations of those clients, and the conversations of those contacts and messages.
     pub conversations: HashMap<ConversationId, Conversation>,
     /// The last positions of the log and the feed; 0 when empty.
     pub log_position: i64,
@@ -148,6 +152,8 @@ pub struct Changes {
     pub contacts: Vec<Contact>,
     pub entries: Vec<Entry>,
     pub conversations: Vec<Conversation>,
+    /// Known by key and client.
+    pub messages: Vec<Message>,
     /// Empty at a replay.
     pub feed: Vec<FeedItem>,
     pub letters: Vec<DeadLetter>,

@@ -12,7 +12,8 @@ use timeline::port::{
     FindConversations, HoldBounds, Known, Page, Store, StoreError, Tx, Wanted,
 };
 use timeline::{
-    Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState, Logged, Token,
+    Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState, Logged,
+    Message, Token,
 };
 
 #[derive(Default)]
@@ -34,6 +35,7 @@ struct Rows {
     contacts: HashMap<[u8; 16], Contact>,
     entries: BTreeMap<EntryId, Entry>,
     conversations: BTreeMap<ConversationId, Conversation>,
+    messages: HashMap<([u8; 16], ClientId), Message>,
     feed: Vec<FeedItem>,
     letters: BTreeMap<String, DeadLetter>,
     suspects: BTreeMap<String, Suspect>,
@@ -316,7 +318,17 @@ impl Tx for MemoryTx {
             .filter_map(|row: &Contact| row.client)
             .chain(holders.values().copied())
             .collect();
-        let placed: HashSet<_> = contacts.values().filter_map(|row| row.conversation).collect();
+        let messages: HashMap<_, _> = rows
+            .messages
+            .iter()
+            .filter(|((key, client), _)| wanted.messages.contains(key) && ids.contains(client))
+            .map(|(key, row)| (*key, *row))
+            .collect();
+        let placed: HashSet<_> = contacts
+            .values()
+            .filter_map(|row| row.conversation)
+            .chain(messages.values().map(|row| row.conversation))
+            .collect();
         let conversations = rows.conversations.values().filter(|row| {
             placed.contains(&row.id) || (row.is_open() && row.client.is_some_and(|id| ids.contains(&id)))
         });
@@ -328,6 +340,7 @@ impl Tx for MemoryTx {
             feed_position: rows.feed.last().map_or(0, |item| item.position),
             contacts,
             holders,
+            messages,
         })
     }
 
@@ -363,6 +376,7 @@ impl Tx for MemoryTx {
             rows.contacts.extend(changes.contacts.into_iter().map(|row| (row.key.digest(), row)));
             rows.entries.extend(changes.entries.into_iter().map(|row| (row.id, row)));
             rows.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
+            rows.messages.extend(changes.messages.into_iter().map(|row| ((row.key, row.client), row)));
             rows.feed.extend(changes.feed);
             rows.letters.extend(changes.letters.into_iter().map(|row| (row.id.clone(), row)));
         }

@@ -104,6 +104,15 @@ create index conversation_of_client on conversation (client_id, status, id);
 create index conversation_by_status on conversation (status, id);
 create index conversation_of_assignee on conversation (assignee, id) where assignee is not null;
 
+-- By which mail of a client an answer finds its conversation: the key is a digest of the Message-ID.
+create table message (
+    key             uuid not null,
+    client_id       uuid not null,
+    contact_id      uuid not null,
+    conversation_id uuid not null,
+    primary key (key, client_id)
+);
+
 -- Every change, numbered. It names what changed and holds nothing of it.
 create table feed (
     position bigint           primary key,

@@ -102,6 +102,15 @@ create index conversation_of_client on conversation (client_id, status, id);
 create index conversation_by_status on conversation (status, id);
 create index conversation_of_assignee on conversation (assignee, id) where assignee is not null;
 
+-- By which mail of a client an answer finds its conversation: the key is a digest of the Message-ID.
+create table message (
+    key             blob not null,
+    client_id       blob not null,
+    contact_id      blob not null,
+    conversation_id blob not null,
+    primary key (key, client_id)
+) strict, without rowid;
+
 -- Every change, numbered. It names what changed and holds nothing of it.
 create table feed (
     position integer primary key,

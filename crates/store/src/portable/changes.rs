@@ -4,7 +4,7 @@
 //! index is not touched.
 
 use sqlx::{Error, raw_sql};
-use timeline::{Changes, Conversation, Entry, Holder, StoreError};
+use timeline::{Changes, Conversation, Entry, Holder, Message, StoreError};
 use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
@@ -19,6 +19,7 @@ pub(super) async fn write(connection: &mut Connection, changes: &Changes) -> Res
     contacts(connection, &changes.contacts).await?;
     entries(connection, &changes.entries).await?;
     conversations(connection, &changes.conversations).await?;
+    messages(connection, &changes.messages).await?;
     feed(connection, changes).await?;
     shelves::bury(connection, &changes.letters).await
 }
@@ -32,6 +33,7 @@ pub(super) fn amount(changes: &Changes) -> u64 {
         + changes.contacts.len()
         + changes.entries.len()
         + changes.conversations.len()
+        + changes.messages.len()
         + changes.feed.len()
         + changes.letters.len();
     let text = changes.log.iter().map(|(_, arrival)| arrival.payload.len()).sum::<usize>()
@@ -206,6 +208,23 @@ async fn conversations(connection: &mut Connection, conversations: &[Conversatio
     Ok(())
 }
 
+async fn messages(connection: &mut Connection, messages: &[Message]) -> Result<(), Error> {
+    write_rows!(
+        connection,
+        concat!("insert into message (", columns!(message), ")"),
+        messages,
+        |message| [
+            Uuid::from_bytes(message.key),
+            message.client.uuid(),
+            message.contact.uuid(),
+            message.conversation.uuid(),
+        ],
+        "on conflict (key, client_id) do update set contact_id = excluded.contact_id, \
+         conversation_id = excluded.conversation_id"
+    );
+    Ok(())
+}
+
 async fn feed(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
     write_rows!(
         connection,
@@ -226,6 +245,7 @@ pub(super) async fn clear_projections(connection: &mut Connection) -> Result<(),
         "delete from contact",
         "delete from entry",
         "delete from conversation",
+        "delete from message",
     ] {
         raw_sql(table).execute(&mut *connection).await?;
     }

@@ -14,7 +14,7 @@ use timeline::Digests;
 use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
-use crate::rows::{ClientRow, ContactRow, ConversationRow, EntryRow, IdentifierRow};
+use crate::rows::{ClientRow, ContactRow, ConversationRow, EntryRow, IdentifierRow, MessageRow};
 
 /// Adds every row of a table to the hash of its client.
 macro_rules! add_all {
@@ -44,6 +44,7 @@ pub(super) async fn digests(connection: &mut Connection) -> Result<Digests, Erro
     add_all!(hashes, connection, contact order by "id", |row: ContactRow| row.client_id);
     add_all!(hashes, connection, entry order by "id", |row: EntryRow| row.client_id);
     add_all!(hashes, connection, conversation order by "id", |row: ConversationRow| row.client_id);
+    add_all!(hashes, connection, message order by "key, client_id", |row: MessageRow| Some(row.client_id));
     Ok(hashes.finish())
 }
 

@@ -1,13 +1,14 @@
-//! What a batch needs to be decided: six statements, whatever its size.
+//! What a batch needs to be decided: seven statements, whatever its size.
 
 use std::collections::{HashMap, HashSet};
 
+use contact::ClientId;
 use sqlx::Error;
-use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Wanted};
+use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Message, Wanted};
 use uuid::Uuid;
 
 use super::super::{Connection, holders, ids};
-use crate::rows::{ClientRow, ContactRow, ConversationRow, LoggedRow, read as nouns};
+use crate::rows::{ClientRow, ContactRow, ConversationRow, LoggedRow, MessageRow, read as nouns};
 use crate::values::rows;
 
 pub(super) async fn read(connection: &mut Connection, wanted: &Wanted) -> Result<Known, Error> {
@@ -31,8 +32,14 @@ pub(super) async fn read(connection: &mut Connection, wanted: &Wanted) -> Result
         .chain(known.holders.values().copied())
         .map(|client| client.uuid())
         .collect();
-    let placed: HashSet<Uuid> =
-        known.contacts.values().filter_map(|contact| Some(contact.conversation?.uuid())).collect();
+    known.messages = messages(connection, &wanted.messages, &whose).await?;
+    let placed: HashSet<Uuid> = known
+        .contacts
+        .values()
+        .filter_map(|contact| contact.conversation)
+        .chain(known.messages.values().map(|message| message.conversation))
+        .map(|conversation| conversation.uuid())
+        .collect();
     if !whose.is_empty() {
         let found: Vec<ClientRow> =
             sqlx::query_as(concat!("select ", columns!(client), " from client where id ", in_ids!("$1")))
@@ -89,6 +96,32 @@ async fn contacts(
             .fetch_all(connection)
             .await?;
     found.into_iter().map(|row| Ok((row.key.into_bytes(), Contact::try_from(row)?))).collect()
+}
+
+/// Of what strangers also sent under such an id nothing is read.
+async fn messages(
+    connection: &mut Connection,
+    wanted: &[[u8; 16]],
+    whose: &HashSet<Uuid>,
+) -> Result<HashMap<([u8; 16], ClientId), Message>, Error> {
+    if wanted.is_empty() || whose.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // The search is by key; `coalesce` keeps SQLite from trying every key with every client.
+    let found: Vec<MessageRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(message),
+        " from message where key ",
+        in_ids!("$1"),
+        " and coalesce(client_id, client_id) ",
+        in_ids!("$2"),
+    ))
+    .bind(ids(wanted.iter().copied().map(Uuid::from_bytes)))
+    .bind(ids(whose.iter().copied()))
+    .fetch_all(connection)
+    .await?;
+    let found: Vec<Message> = nouns(found)?;
+    Ok(found.into_iter().map(|message| ((message.key, message.client), message)).collect())
 }
 
 /// What was erased has no payload and is passed over.

@@ -48,6 +48,8 @@ contract! {
         the_feed_has_no_gap_whoever_records,
         at_most_one_transaction_exists,
         a_replay_reaches_equal_digests_and_heals_what_was_tampered_with,
+        answers_find_their_conversation_and_a_replay_finds_it_again,
+        messages_are_read_for_their_own_client_only,
         a_batch_larger_than_every_chunk_is_recorded_whole;
     round_trip:
         what_was_written_is_what_is_read,

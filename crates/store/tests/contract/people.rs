@@ -2,8 +2,8 @@
 
 use contact::{
     Basis, CallChange, CallState, Channel, ClientId, ContactId, ContactKey, Content, ConversationId,
-    Direction, EntryId, Event, EventKey, Identifier, IdentifierKind, Level, Outcome, Party, SourceName,
-    Trust,
+    Direction, Email, EntryId, Event, EventKey, Identifier, IdentifierKind, Level, Outcome, Party,
+    SourceName, Trust, content_digest,
 };
 use jiff::{SignedDuration, Timestamp};
 use timeline::{Arrival, Changes, Client, Conversation, Entry, EntryKind, Holder, Status, Store};
@@ -34,6 +34,36 @@ pub(crate) fn missed(call: &str, from: Option<&str>, seconds: i64) -> Arrival {
         ..CallChange::default()
     };
     fact(call, "ended", from, seconds, change)
+}
+
+/// A mail from `from`, which says it answers `answers`.
+pub(crate) fn mail(mailbox: &str, id: &str, from: &str, answers: &[&str], seconds: i64) -> Arrival {
+    let source = SourceName::new(Channel::Email, mailbox).unwrap();
+    let email = Email {
+        message_id: Some(id.to_owned()),
+        references: answers.iter().map(|&id| id.to_owned()).collect(),
+        subject: format!("Питання {id}"),
+        text: "Добрий день".to_owned(),
+        ..Email::default()
+    };
+    let from =
+        Party { kind: IdentifierKind::Email, value: Some(from.to_owned()), raw: from.to_owned(), name: None };
+    let name = format!("{id}:{}", content_digest([from.raw.as_bytes()]));
+    let event = Event {
+        contact: ContactKey::shared(Channel::Email, &name),
+        key: EventKey { source, id: name },
+        occurred_at: at(seconds),
+        received_at: at(seconds),
+        traceparent: None,
+        direction: Direction::Inbound,
+        trust: Trust::Verified,
+        from: Some(from),
+        to: vec![],
+        content: Content::Email(Box::new(email)),
+        raw: None,
+    };
+    let payload = String::from_utf8(event.to_json()).unwrap();
+    Arrival { event, payload, recorded_at: at(seconds) }
 }
 
 fn fact(call: &str, state: &str, from: Option<&str>, seconds: i64, change: CallChange) -> Arrival {

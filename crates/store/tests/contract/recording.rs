@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use contact::{ClientId, IdentifierKind};
+use contact::{ClientId, ContactId, ConversationId, Identifier, IdentifierKind, Level};
 use timeline::{
-    Arrival, Changes, Digests, FeedItem, FeedKind, FindClients, Page, Store, StoreError, Wanted, record,
-    replay,
+    Arrival, Changes, Digests, FeedItem, FeedKind, FindClients, FindConversations, Message, Page, Status,
+    Store, StoreError, Wanted, record, replay,
 };
 use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, run};
-use crate::people::{at, client, line, missed, ringing, uuid};
+use crate::people::{at, client, conversation, holder, line, mail, missed, ringing, uuid, write};
 
 async fn digests(store: &dyn Store) -> Digests {
     store.begin().await.unwrap().digests().await.unwrap()
@@ -217,6 +217,87 @@ pub(crate) async fn a_replay_reaches_equal_digests_and_heals_what_was_tampered_w
     assert_eq!(holder_of(&*store, "+380441234501").await.len(), 1);
 }
 
+/// Four people with a mail and an answer to it, each in two mailboxes, and one who quotes them all.
+async fn some_mails(store: &dyn Store) {
+    for (n, mailbox) in [(0, "support"), (1, "sales")] {
+        let batch = (0..4).map(|who| mail(mailbox, &format!("m{who}"), &format!("{who}@x"), &[], who + n));
+        record(store, batch.collect(), vec![]).await.unwrap();
+        let answer = |who: i64| {
+            let (id, from, to) = (format!("a{who}"), format!("{who}@x"), format!("m{who}"));
+            mail(mailbox, &id, &from, &["m3", &to, "unknown"], 60 + who + n)
+        };
+        record(store, (0..4).map(answer).collect(), vec![]).await.unwrap();
+    }
+    let stranger = mail("support", "s", "stranger@y", &["m0", "m1", "m2", "m3"], 120);
+    record(store, vec![stranger], vec![]).await.unwrap();
+}
+
+pub(crate) async fn answers_find_their_conversation_and_a_replay_finds_it_again(home: Home) {
+    let store = home.open().await;
+    some_mails(&*store).await;
+    let all = Page { after: None, limit: 50 };
+    let rows = store.conversations(&FindConversations::default(), all).await.unwrap();
+    assert_eq!(rows.len(), 5, "one a person, and the stranger's own");
+    for who in 0..4 {
+        let find = FindClients::by(IdentifierKind::Email, format!("{who}@x"));
+        let found = store.find_clients(&find, Page { after: None, limit: 2 }).await.unwrap();
+        let page = Page { after: None, limit: 9 };
+        let entries = store.timeline(found[0].client.id, None, page).await.unwrap();
+        let told: Vec<_> = entries.iter().map(|entry| (entry.summary.as_str(), entry.rev)).collect();
+        assert_eq!(told, [(format!("Питання a{who}").as_str(), 2), (&format!("Питання m{who}"), 2)]);
+        assert!(entries[0].conversation.is_some() && entries[0].conversation == entries[1].conversation);
+    }
+    let whole = replay(&*store, true).await.unwrap();
+    assert_eq!((whole.events, whole.is_equal()), (17, true));
+    home.execute("delete from message").await;
+    let healed = replay(&*store, true).await.unwrap();
+    assert_ne!(healed.before, whole.after, "messages are digested");
+    assert_eq!(healed.after, whole.after);
+    assert_eq!(digests(&*store).await, whole.after);
+}
+
+pub(crate) async fn messages_are_read_for_their_own_client_only(home: Home) {
+    let store = home.open().await;
+    let (key, other) = ([7; 16], [8; 16]);
+    let message = |key, number| Message {
+        key,
+        client: ClientId::from_uuid(uuid(number)),
+        contact: ContactId::from_uuid(uuid(number)),
+        conversation: ConversationId::from_uuid(uuid(number)),
+    };
+    let changes = Changes {
+        clients: vec![client(1, None), client(2, None)],
+        holders: vec![
+            holder(1, IdentifierKind::Email, "1@x", Level::Observed),
+            holder(2, IdentifierKind::Email, "2@x", Level::Observed),
+        ],
+        conversations: vec![
+            conversation(1, Some(1), Status::Resolved),
+            conversation(2, Some(2), Status::Resolved),
+        ],
+        messages: vec![message(key, 1), message(key, 2), message(other, 1)],
+        ..Changes::default()
+    };
+    write(&*store, changes).await;
+    let read = async |emails: &[&str], messages: &[[u8; 16]]| {
+        let named = |value: &&str| Identifier { kind: IdentifierKind::Email, value: (*value).to_owned() };
+        let identifiers = emails.iter().map(named).collect();
+        let wanted = Wanted { identifiers, messages: messages.to_vec(), ..Wanted::default() };
+        store.begin().await.unwrap().read(&wanted).await.unwrap()
+    };
+    let known = read(&["1@x"], &[key]).await;
+    assert_eq!(known.messages, [((key, message(key, 1).client), message(key, 1))].into());
+    let placed: Vec<_> = known.conversations.keys().copied().collect();
+    assert_eq!(placed, [message(key, 1).conversation], "also where it is resolved");
+    assert_eq!(read(&["1@x", "2@x"], &[key, other]).await.messages.len(), 3);
+    assert!(read(&["3@x"], &[key, other]).await.messages.is_empty());
+    assert!(read(&["1@x"], &[]).await.messages.is_empty());
+    // Written again it is replaced.
+    let moved = Message { conversation: ConversationId::from_uuid(uuid(9)), ..message(key, 1) };
+    write(&*store, Changes { messages: vec![moved], ..Changes::default() }).await;
+    assert_eq!(read(&["1@x"], &[key]).await.messages[&(key, moved.client)], moved);
+}
+
 pub(crate) async fn a_batch_larger_than_every_chunk_is_recorded_whole(home: Home) {
     let store = home.open().await;
     let batch: Vec<Arrival> =
@@ -225,6 +306,7 @@ pub(crate) async fn a_batch_larger_than_every_chunk_is_recorded_whole(home: Home
         events: batch.iter().map(|arrival| arrival.event.key.digest()).collect(),
         contacts: batch.iter().map(|arrival| arrival.event.contact.digest()).collect(),
         identifiers: batch.iter().filter_map(|arrival| arrival.event.client_party()?.identifier()).collect(),
+        messages: vec![],
     };
     assert_eq!(record(&*store, batch, vec![]).await.unwrap().fresh, 701);
     let known = store.begin().await.unwrap().read(&wanted).await.unwrap();
@@ -244,10 +326,12 @@ fn the_same_log_has_the_same_digests_in_both_databases() {
     let sqlite = Home::sqlite();
     run(async {
         let (one, other) = (sqlite.open().await, postgres.open().await);
-        some_history(&*one).await;
-        some_history(&*other).await;
+        for store in [&one, &other] {
+            some_history(&**store).await;
+            some_mails(&**store).await;
+        }
         let digests = (digests(&*one).await, digests(&*other).await);
         assert_eq!(digests.0, digests.1);
-        assert_eq!(digests.0.len(), 8);
+        assert_eq!(digests.0.len(), 8 + 5);
     });
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use timeline::{
-    Call, Callback, Changes, Client, Contact, ContactState, Conversation, Entry, EntryKind, Holder, Page,
-    Status, Store, Wanted,
+    Call, Callback, Changes, Client, Contact, ContactState, Conversation, Entry, EntryKind, Holder, Message,
+    Page, Status, Store, Wanted,
 };
 use uuid::Uuid;
 
@@ -118,15 +118,17 @@ prop_compose! {
     /// All of one client's, and pointing at each other.
     fn a_life()(
         client in a_client(), mut holder in a_holder(), mut contact in a_contact(), mut entry in an_entry(),
-        mut conversation in a_conversation(),
-    ) -> (Client, Holder, Contact, Entry, Conversation) {
+        mut conversation in a_conversation(), key in any::<[u8; 16]>(),
+    ) -> (Client, Holder, Contact, Entry, Conversation, Message) {
         holder.client = client.id;
         contact.client = Some(client.id);
         contact.conversation = Some(conversation.id);
         entry.client = Some(client.id);
         conversation.client = Some(client.id);
         conversation.last_entry = Some(entry.id);
-        (client, holder, contact, entry, conversation)
+        let message =
+            Message { key, client: client.id, contact: contact.id, conversation: conversation.id };
+        (client, holder, contact, entry, conversation, message)
     }
 }
 
@@ -141,7 +143,14 @@ pub(crate) async fn what_was_written_is_what_is_read(home: Home) {
 
 async fn kept(
     store: &dyn Store,
-    (client, holder, contact, entry, conversation): (Client, Holder, Contact, Entry, Conversation),
+    (client, holder, contact, entry, conversation, message): (
+        Client,
+        Holder,
+        Contact,
+        Entry,
+        Conversation,
+        Message,
+    ),
 ) -> Result<(), TestCaseError> {
     let changes = Changes {
         clients: vec![client.clone()],
@@ -149,6 +158,7 @@ async fn kept(
         contacts: vec![contact.clone()],
         entries: vec![entry.clone()],
         conversations: vec![conversation.clone()],
+        messages: vec![message],
         ..Changes::default()
     };
     write(store, changes).await;
@@ -156,12 +166,14 @@ async fn kept(
         events: vec![],
         contacts: vec![contact.key.digest()],
         identifiers: vec![holder.identifier.clone()],
+        messages: vec![message.key],
     };
     let known = store.begin().await.unwrap().read(&wanted).await.unwrap();
     prop_assert_eq!(known.contacts.get(&contact.key.digest()), Some(&contact));
     prop_assert_eq!(known.holders.get(&holder.identifier), Some(&client.id));
     prop_assert_eq!(known.clients.get(&client.id), Some(&client));
     prop_assert_eq!(known.conversations.get(&conversation.id), Some(&conversation));
+    prop_assert_eq!(known.messages.get(&(message.key, client.id)), Some(&message));
     let page = store.timeline(client.id, None, Page { after: None, limit: 10 }).await.unwrap();
     prop_assert_eq!(&page, std::slice::from_ref(&entry));
     let card = store.clients(&[client.id]).await.unwrap().remove(0);

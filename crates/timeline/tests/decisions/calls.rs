@@ -1,93 +1,14 @@
-//! What a run of telephone facts makes of the timeline, told over a store of plain maps.
-
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
-use std::collections::HashMap;
+//! What a run of telephone facts makes of the timeline.
 
 use contact::{
     Basis, CallChange, CallState, Channel, ContactKey, Content, Direction, Event, EventKey, IdentifierKind,
     Outcome, Party, SourceName, Trust,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use proptest::prelude::*;
-use timeline::attach::{Mode, attach, wanted};
-use timeline::{Arrival, Callback, Changes, Client, Contact, Conversation, Entry, FeedItem, Known, Status};
+use timeline::{Arrival, Callback, ContactState, Status};
 
-/// A store that keeps every row in a map and answers every question with everything it has.
-#[derive(Default)]
-struct Memory {
-    known: Known,
-    entries: HashMap<String, Entry>,
-    feed: Vec<FeedItem>,
-    log: Vec<Arrival>,
-}
-
-impl Memory {
-    fn take(&mut self, events: Vec<Arrival>) {
-        assert!(!wanted(&events).events.is_empty());
-        let changes = attach(self.known.clone(), events, Mode::Live);
-        self.apply(changes);
-    }
-
-    fn apply(&mut self, changes: Changes) {
-        for (position, arrival) in changes.log {
-            assert_eq!(position, self.known.log_position + 1, "the log has no gap");
-            self.known.log_position = position;
-            self.known.events.insert(arrival.event.key.digest());
-            self.log.push(arrival);
-        }
-        for item in changes.feed {
-            assert_eq!(item.position, self.known.feed_position + 1, "the feed has no gap");
-            self.known.feed_position = item.position;
-            self.feed.push(item);
-        }
-        self.known.clients.extend(changes.clients.into_iter().map(|row| (row.id, row)));
-        self.known.holders.extend(changes.holders.into_iter().map(|row| (row.identifier, row.client)));
-        self.known.contacts.extend(changes.contacts.into_iter().map(|row| (row.key.digest(), row)));
-        self.known.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
-        self.entries.extend(changes.entries.into_iter().map(|row| (row.id.to_string(), row)));
-    }
-
-    /// The log decided about once more, in an empty store.
-    fn replayed(&self) -> Memory {
-        let mut again = Memory::default();
-        for chunk in self.log.chunks(3) {
-            let changes = attach(again.known.clone(), chunk.to_vec(), Mode::Replay);
-            assert!(
-                changes.log.is_empty() && changes.feed.is_empty(),
-                "a replay adds nothing to log or feed"
-            );
-            again.apply(changes);
-        }
-        again
-    }
-
-    fn projections(&self) -> (Vec<Client>, Vec<Contact>, Vec<Conversation>, Vec<Entry>) {
-        let mut clients: Vec<_> = self.known.clients.values().cloned().collect();
-        clients.sort_by_key(|row| row.id);
-        let mut contacts: Vec<_> = self.known.contacts.values().cloned().collect();
-        contacts.sort_by_key(|row| row.id);
-        let mut conversations: Vec<_> = self.known.conversations.values().cloned().collect();
-        conversations.sort_by_key(|row| row.id);
-        let mut entries: Vec<_> = self.entries.values().cloned().collect();
-        entries.sort_by_key(|row| row.id);
-        (clients, contacts, conversations, entries)
-    }
-
-    fn open(&self) -> Vec<&Conversation> {
-        self.known.conversations.values().filter(|conversation| conversation.is_open()).collect()
-    }
-
-    fn owed(&self) -> Vec<&Callback> {
-        let callbacks = self.known.conversations.values().filter_map(|row| row.callback.as_ref());
-        callbacks.filter(|callback| callback.done_at.is_none()).collect()
-    }
-}
-
-fn at(minute: i64, second: i64) -> Timestamp {
-    let noon: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-    noon + SignedDuration::from_secs(minute * 60 + second)
-}
+use crate::memory::{Memory, at};
 
 const OLENA: Option<&str> = Some("+380441234567");
 
@@ -165,7 +86,7 @@ fn answered(call: &str, from: Option<&str>, minute: i64) -> Vec<Arrival> {
 fn a_missed_call_is_one_entry_and_one_open_conversation_with_a_callback() {
     let mut memory = Memory::default();
     memory.take(missed("CA1", OLENA, 0));
-    let (clients, contacts, conversations, entries) = memory.projections();
+    let (clients, contacts, conversations, entries, _) = memory.projections();
     assert_eq!((clients.len(), contacts.len(), conversations.len(), entries.len()), (1, 1, 1, 1));
     assert_eq!(entries[0].summary, "Missed call, rang 21 s");
     assert_eq!((entries[0].rev, entries[0].occurred_at), (2, at(0, 0)));
@@ -234,7 +155,7 @@ fn withheld_callers_make_nobody_and_stay_apart() {
     let mut memory = Memory::default();
     memory.take(missed("CA1", None, 0));
     memory.take(missed("CA2", None, 1));
-    let (clients, _, conversations, entries) = memory.projections();
+    let (clients, _, conversations, entries, _) = memory.projections();
     assert_eq!((clients.len(), conversations.len(), entries.len()), (0, 2, 2));
     assert!(entries.iter().all(|entry| entry.client.is_none()));
 }
@@ -299,7 +220,7 @@ proptest! {
             let mut memory = Memory::default();
             memory.take(facts.to_vec());
             let mut states: Vec<_> = memory
-                .known
+                .rows
                 .contacts
                 .values()
                 .map(|row| (row.key.clone(), row.state.clone(), row.direction, row.occurred_at))
@@ -333,15 +254,15 @@ proptest! {
             let count = owners.len();
             owners.dedup();
             prop_assert_eq!(owners.len(), count);
-            for row in memory.known.conversations.values() {
+            for row in memory.rows.conversations.values() {
                 let pending = row.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
                 prop_assert!(!pending || row.status == Status::Open);
             }
-            for contact in memory.known.contacts.values() {
-                let timeline::ContactState::Call(call) = &contact.state;
-                let reached = contact.client.and_then(|id| memory.known.clients[&id].reached_at);
+            for contact in memory.rows.contacts.values() {
+                let ContactState::Call(call) = &contact.state else { panic!("only calls were told") };
+                let reached = contact.client.and_then(|id| memory.rows.clients[&id].reached_at);
                 if call.is_owed() && reached.is_none() {
-                    let conversation = &memory.known.conversations[&contact.conversation.unwrap()];
+                    let conversation = &memory.rows.conversations[&contact.conversation.unwrap()];
                     prop_assert!(conversation.callback.is_some(), "a missed call nobody will return");
                 }
             }

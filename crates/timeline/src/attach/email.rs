@@ -1,0 +1,105 @@
+//! Mails: which conversation they answer.
+
+use std::collections::hash_map::Entry;
+
+use contact::email::{AutomaticKind, Sender};
+use contact::{ConversationId, Direction, Email, Event, Party};
+use jiff::Timestamp;
+
+use super::{Desk, Shown, new_contact};
+use crate::mail;
+use crate::model::{Contact, ContactState, Message, Status};
+
+impl Desk {
+    pub(super) fn take_email(&mut self, event: &Event, email: &Email, now: Timestamp) {
+        let slot = event.contact.digest();
+        let mut contact = self
+            .known
+            .contacts
+            .remove(&slot)
+            .unwrap_or_else(|| new_contact(event, ContactState::Email(Box::default()), now));
+        let ContactState::Email(mail) = &mut contact.state else {
+            // No connector names a mail like a call: it stays in the log and changes nothing.
+            self.known.contacts.insert(slot, contact);
+            return;
+        };
+        mail.fold(event, email);
+        // Machine mail and our own wait for nobody.
+        let waits = contact.direction == Direction::Inbound && !mail.is_automatic();
+        let shown = Shown {
+            summary: mail.summary(),
+            content: serde_json::to_string(&mail.content())
+                .expect("a mail has no map with keys that are not text"),
+            name: event.client_party().and_then(|party| party.name.as_deref()),
+            reached_out: waits || contact.direction == Direction::Outbound,
+        };
+        contact.rev += 1;
+        contact.occurred_at = mail.occurred_at().unwrap_or(event.occurred_at);
+        if contact.client.is_none() {
+            contact.client = self.client_of(event, person(event, email), now);
+            self.claim_mail(&contact);
+        }
+        if waits && contact.conversation.is_none() {
+            let id = match self.conversation_answered(&contact, email) {
+                Some(id) => self.reopen(id),
+                None => self.begin(event, contact.client, event.contact.0.clone(), now),
+            };
+            contact.conversation = Some(id);
+            if let Some(conversation) = self.known.conversations.get_mut(&id) {
+                conversation.last_entry = Some(contact.entry);
+            }
+        }
+        self.remember(&contact, email);
+        self.show(&contact, shown, now);
+        self.contacts.note(slot);
+        self.known.contacts.insert(slot, contact);
+    }
+
+    /// The conversation of a mail that this one says it answers, the nearest first, where it is the same
+    /// client's: whoever merely quotes an id joins nothing.
+    fn conversation_answered(&self, contact: &Contact, email: &Email) -> Option<ConversationId> {
+        let client = contact.client?;
+        mail::answered(email)
+            .filter_map(|key| self.known.messages.get(&(key, client)))
+            .map(|message| message.conversation)
+            .find(|id| self.known.conversations.get(id).is_some_and(|row| row.client == Some(client)))
+    }
+
+    /// The client wrote again: whatever it was waiting for, it waits for us now.
+    fn reopen(&mut self, id: ConversationId) -> ConversationId {
+        if let Some(conversation) = self.known.conversations.get_mut(&id) {
+            conversation.status = Status::Open;
+            if let Some(client) = conversation.client {
+                self.open.insert((client, conversation.thread.clone()), id);
+            }
+        }
+        id
+    }
+
+    /// The mail was nobody's until now. Nobody's conversation has no other mail, so it goes along.
+    fn claim_mail(&mut self, contact: &Contact) {
+        let (Some(client), Some(id)) = (contact.client, contact.conversation) else { return };
+        let Some(conversation) = self.known.conversations.get_mut(&id) else { return };
+        conversation.client = Some(client);
+        if conversation.is_open() {
+            self.open.insert((client, conversation.thread.clone()), id);
+        }
+    }
+
+    /// Lets answers find the mail's conversation. Of two mails under one id the first is found.
+    fn remember(&mut self, contact: &Contact, email: &Email) {
+        let (Some(client), Some(conversation)) = (contact.client, contact.conversation) else { return };
+        let Some(key) = mail::own(email) else { return };
+        if let Entry::Vacant(unknown) = self.known.messages.entry((key, client)) {
+            let message = Message { key, client, contact: contact.id, conversation };
+            self.messages.push(*unknown.insert(message));
+        }
+    }
+}
+
+/// The party whose mail it is. What nobody reads and what is our own is no client's address.
+fn person<'a>(event: &'a Event, email: &Email) -> Option<&'a Party> {
+    let own = email.automatic.as_ref().is_some_and(|machine| machine.kind == AutomaticKind::Own);
+    let robot = event.direction == Direction::Inbound && email.sender == Sender::Robot;
+    event.client_party().filter(|_| !own && !robot)
+}

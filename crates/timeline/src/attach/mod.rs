@@ -1,0 +1,308 @@
+//! The decisions: whose contact it is, which conversation it belongs to, what is owed.
+//!
+//! Pure. Events are taken one after the other, so the cut into batches decides nothing; whatever needs
+//! a clock or a configuration comes with the event (`recorded_at`), so a replay decides the same.
+//! What is common to all channels is here; `call` and `email` decide about their own.
+
+mod call;
+mod email;
+
+use std::collections::{HashMap, HashSet};
+
+use contact::{ClientId, ContactId, Content, ConversationId, EntryId, Event, Identifier, Party, Unreadable};
+use identity::Finding;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::changed::{Changed, Order};
+use crate::mail;
+use crate::model::{
+    Arrival, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind, FeedItem, FeedKind,
+    Holder, LetterState, Message, Status,
+};
+use crate::port::{Changes, Known, Wanted};
+
+/// Whether the decisions are taken for the first time or once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The log grows and every change is numbered in the feed.
+    Live,
+    /// The log is being read again: only the projections are made.
+    Replay,
+}
+
+/// What must be known to decide about these events.
+pub fn wanted(events: &[Arrival]) -> Wanted {
+    let mut seen = HashSet::new();
+    let mut wanted = Wanted::default();
+    for Arrival { event, .. } in events {
+        wanted.events.push(event.key.digest());
+        wanted.contacts.push(event.contact.digest());
+        if let Content::Email(email) = &event.content {
+            wanted.messages.extend(mail::own(email).into_iter().chain(mail::answered(email)));
+        }
+        for party in event.from.iter().chain(event.to.first()) {
+            wanted
+                .identifiers
+                .extend(party.identifier().filter(|identifier| seen.insert(identifier.clone())));
+        }
+    }
+    for list in [&mut wanted.events, &mut wanted.contacts, &mut wanted.messages] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    wanted
+}
+
+/// Decides about every event in order, on top of what is known. An event that is in the log already
+/// changes nothing.
+pub fn attach(known: Known, events: Vec<Arrival>, mode: Mode) -> Changes {
+    let mut desk = Desk::new(known, mode);
+    for arrival in events {
+        desk.take(arrival);
+    }
+    desk.changes()
+}
+
+/// What is known, growing with each decision, and what of it has changed.
+struct Desk {
+    known: Known,
+    mode: Mode,
+    /// Open conversations by client and thread.
+    open: HashMap<(ClientId, String), ConversationId>,
+    log: Vec<(i64, Arrival)>,
+    feed: Vec<FeedItem>,
+    letters: Vec<DeadLetter>,
+    holders: Vec<Holder>,
+    entries: Changed<EntryId, Entry>,
+    clients: Order<ClientId>,
+    contacts: Order<[u8; 16]>,
+    conversations: Order<ConversationId>,
+    messages: Vec<Message>,
+}
+
+/// What of a contact is put on the timeline.
+struct Shown<'a> {
+    summary: String,
+    /// JSON, by channel.
+    content: String,
+    /// What the channel calls the client.
+    name: Option<&'a str>,
+    /// It was the client or one of us; machine mail is neither.
+    reached_out: bool,
+}
+
+impl Desk {
+    fn new(known: Known, mode: Mode) -> Self {
+        let open = known
+            .conversations
+            .values()
+            .filter(|conversation| conversation.is_open())
+            .filter_map(|c| Some(((c.client?, c.thread.clone()), c.id)))
+            .collect();
+        Self {
+            known,
+            mode,
+            open,
+            log: Vec::new(),
+            feed: Vec::new(),
+            letters: Vec::new(),
+            holders: Vec::new(),
+            entries: Changed::default(),
+            clients: Order::default(),
+            contacts: Order::default(),
+            conversations: Order::default(),
+            messages: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, arrival: Arrival) {
+        if let Content::Unreadable(why) = &arrival.event.content {
+            self.letters.push(letter(&arrival, why));
+            return;
+        }
+        if !self.known.events.insert(arrival.event.key.digest()) {
+            return;
+        }
+        match &arrival.event.content {
+            Content::Call(change) => self.take_call(&arrival.event, change, arrival.recorded_at),
+            Content::Email(email) => self.take_email(&arrival.event, email, arrival.recorded_at),
+            Content::Unreadable(_) => {}
+        }
+        self.known.log_position += 1;
+        if self.mode == Mode::Live {
+            self.log.push((self.known.log_position, arrival));
+        }
+    }
+
+    /// The client a party of the event is, made if it has to be.
+    fn client_of(&mut self, event: &Event, party: Option<&Party>, now: Timestamp) -> Option<ClientId> {
+        match identity::find(party, |identifier| self.known.holders.get(identifier).copied()) {
+            Finding::Nobody => None,
+            Finding::Holder(client) => Some(client),
+            Finding::Stranger { identifier, level } => {
+                let id = ClientId::derived(&event.key, event.received_at);
+                let client = Client {
+                    id,
+                    name: None,
+                    segment: None,
+                    created_at: now,
+                    last_contact_at: event.occurred_at,
+                    reached_at: None,
+                    rev: 0,
+                };
+                self.known.clients.insert(id, client);
+                self.hold(Holder { identifier, client: id, level, since: now });
+                Some(id)
+            }
+        }
+    }
+
+    fn hold(&mut self, holder: Holder) {
+        let identifier: Identifier = holder.identifier.clone();
+        self.known.holders.insert(identifier, holder.client);
+        self.holders.push(holder);
+    }
+
+    /// A new open conversation of this client and thread.
+    fn begin(
+        &mut self,
+        event: &Event,
+        client: Option<ClientId>,
+        thread: String,
+        now: Timestamp,
+    ) -> ConversationId {
+        let id = ConversationId::derived(&event.key, event.received_at);
+        if let Some(client) = client {
+            self.open.insert((client, thread.clone()), id);
+        }
+        let conversation = Conversation {
+            id,
+            status: Status::Open,
+            client,
+            thread,
+            channel: event.key.source.channel(),
+            queue: "default".to_owned(),
+            priority: 50,
+            assignee: None,
+            opened_at: now,
+            updated_at: now,
+            due_at: None,
+            callback: None,
+            last_entry: None,
+            rev: 0,
+        };
+        self.known.conversations.insert(id, conversation);
+        id
+    }
+
+    /// Puts the contact's present state on the timeline, and tells everyone what changed.
+    fn show(&mut self, contact: &Contact, shown: Shown<'_>, now: Timestamp) {
+        let entry = Entry {
+            id: contact.entry,
+            kind: EntryKind::Contact,
+            channel: contact.source.channel(),
+            direction: contact.direction,
+            source: contact.source.clone(),
+            trust: contact.trust,
+            rev: contact.rev,
+            occurred_at: contact.occurred_at,
+            recorded_at: contact.recorded_at,
+            client: contact.client,
+            contact: contact.id,
+            conversation: contact.conversation,
+            agent: None,
+            summary: shown.summary,
+            content: shown.content,
+        };
+        self.entries.put(entry.id, entry);
+        if let Some(id) = contact.client
+            && let Some(client) = self.known.clients.get_mut(&id)
+        {
+            let name = identity::name_after(client.name.as_deref(), shown.name);
+            if shown.reached_out {
+                client.last_contact_at = client.last_contact_at.max(contact.occurred_at);
+            }
+            self.clients.note(id);
+            if client.rev == 0 || name != client.name {
+                client.name = name;
+                client.rev += 1;
+                let rev = client.rev;
+                self.tell(FeedKind::Client, id.uuid(), rev);
+            }
+        }
+        self.tell(FeedKind::Entry, contact.entry.uuid(), contact.rev);
+        if let Some(id) = contact.conversation {
+            self.touch(id, now);
+        }
+    }
+
+    /// One more revision of a conversation, told to everyone.
+    fn touch(&mut self, id: ConversationId, now: Timestamp) {
+        let Some(conversation) = self.known.conversations.get_mut(&id) else { return };
+        conversation.rev += 1;
+        conversation.updated_at = now;
+        let rev = conversation.rev;
+        self.conversations.note(id);
+        self.tell(FeedKind::Conversation, id.uuid(), rev);
+    }
+
+    fn tell(&mut self, kind: FeedKind, id: Uuid, rev: i64) {
+        if self.mode == Mode::Live {
+            self.known.feed_position += 1;
+            self.feed.push(FeedItem { position: self.known.feed_position, kind, id, rev });
+        }
+    }
+
+    fn changes(mut self) -> Changes {
+        Changes {
+            log: self.log,
+            clients: self.clients.take(&mut self.known.clients),
+            holders: self.holders,
+            contacts: self.contacts.take(&mut self.known.contacts),
+            entries: self.entries.rows(),
+            conversations: self.conversations.take(&mut self.known.conversations),
+            messages: self.messages,
+            feed: self.feed,
+            letters: self.letters,
+        }
+    }
+}
+
+/// A contact of which nothing is known yet.
+fn new_contact(event: &Event, state: ContactState, now: Timestamp) -> Contact {
+    Contact {
+        id: ContactId::derived(&event.key, event.received_at),
+        key: event.contact.clone(),
+        source: event.key.source.clone(),
+        direction: event.direction,
+        trust: event.trust,
+        client: None,
+        conversation: None,
+        entry: EntryId::derived(&event.key, event.received_at),
+        rev: 0,
+        state,
+        occurred_at: event.occurred_at,
+        recorded_at: now,
+    }
+}
+
+fn letter(arrival: &Arrival, why: &Unreadable) -> DeadLetter {
+    DeadLetter {
+        id: letter_id(arrival.payload.as_bytes(), &arrival.event.key.digest()),
+        source: Some(arrival.event.key.source.clone()),
+        received_at: arrival.event.received_at,
+        reason: why.reason.clone(),
+        field: why.field.clone(),
+        payload: arrival.payload.clone().into_bytes(),
+        state: LetterState::Open,
+    }
+}
+
+/// An undecodable message is known by its bytes; an event that could not be read, by its key, so that
+/// the same request sent twice is one letter.
+pub(crate) fn letter_id(payload: &[u8], key: &[u8]) -> String {
+    let full: [u8; 32] = if key.is_empty() { Sha256::digest(payload) } else { Sha256::digest(key) }.into();
+    hex::encode(&full[..16])
+}

@@ -1,0 +1,7 @@
+//! What a run of facts makes of the timeline, told over a store of plain maps.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod calls;
+mod mails;
+mod memory;
