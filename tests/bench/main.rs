@@ -102,6 +102,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 async fn bench(cli: Cli) -> anyhow::Result<()> {
+    if cli.only.contains(&Scene::Pages) && !cli.only.contains(&Scene::Flood) {
+        bail!("the pages that are read are of what a flood recorded: --only flood,pages");
+    }
     let own = std::env::current_exe().context("could not find our own program")?;
     let beside = own.parent().context("our own program is nowhere")?;
     let program = cli.frontdesk.clone().unwrap_or_else(|| beside.join("frontdesk"));

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use contact::Identifier;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Postgres};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres, QueryBuilder};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::migrate::{apply, current};
-use crate::rows::IdentifierRow;
+use crate::rows::{EntryRow, IdentifierRow};
 use crate::{OpenError, Options};
 
 pub(crate) type Db = Postgres;
@@ -81,6 +81,18 @@ pub(crate) async fn holders(
     .bind(values)
     .fetch_all(connection)
     .await
+}
+
+/// How a statement that reads entries begins; what follows says from where and in which order, and
+/// [`entries`] ends it. The answer is rows: as one JSON text they would take more than twice as long.
+pub(crate) const ENTRIES: &str = concat!("select ", columns!(entry), " ");
+
+/// Runs a statement begun with [`ENTRIES`] and gives its rows.
+pub(crate) async fn entries(
+    connection: &mut PgConnection,
+    mut query: QueryBuilder<Postgres>,
+) -> sqlx::Result<Vec<EntryRow>> {
+    query.build_query_as().fetch_all(connection).await
 }
 
 /// Connects, looks at the server's version and brings the schema up to date.

@@ -1,10 +1,10 @@
 //! The rows of both databases, and the nouns they hold.
 //!
 //! One struct a table: `FromRow` reads it from either driver, `Serialize` gives the bytes that are
-//! digested, so a digest does not depend on the database.
+//! digested, so a digest does not depend on the database. `Deserialize` reads what SQLite gives as a page.
 
 use contact::{ClientId, ContactId, ContactKey, ConversationId, EntryId, Identifier, Raw, Suspect};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{Error, FromRow};
 use timeline::{
     Answered, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, Holder, Logged, Message, Token,
@@ -134,7 +134,7 @@ impl TryFrom<ContactRow> for Contact {
     }
 }
 
-#[derive(FromRow, Serialize)]
+#[derive(FromRow, Serialize, Deserialize)]
 pub(crate) struct EntryRow {
     id: Uuid,
     kind: String,

@@ -12,13 +12,14 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite};
+use sqlx::{ConnectOptions as _, Connection as _, QueryBuilder, Sqlite};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::migrate::{MigrateError, apply, current};
-use crate::rows::IdentifierRow;
+use crate::rows::{EntryRow, IdentifierRow};
+use crate::values::unreadable;
 use crate::{OpenError, Options};
 
 pub(crate) type Db = Sqlite;
@@ -102,6 +103,26 @@ pub(crate) async fn holders(
     .bind(list)
     .fetch_all(connection)
     .await
+}
+
+/// How a statement that reads entries begins; what follows says from where and in which order, and
+/// [`entries`] ends it. The answer is one JSON text of lists in the order of [`EntryRow`]: of rows each
+/// would cross from the connection's thread to ours by itself, which costs more than the text.
+pub(crate) const ENTRIES: &str = concat!(
+    "select json_group_array(json_array(hex(id), kind, channel, direction, source, trust, rev, occurred_at, \
+     recorded_at, nullif(hex(client_id), ''), hex(contact_id), nullif(hex(conversation_id), ''), agent, \
+     summary, content)) from (select ",
+    columns!(entry),
+    " "
+);
+
+/// Ends a statement begun with [`ENTRIES`] and gives its rows.
+pub(crate) async fn entries(
+    connection: &mut SqliteConnection,
+    mut query: QueryBuilder<Sqlite>,
+) -> sqlx::Result<Vec<EntryRow>> {
+    let page: String = query.push(")").build_query_scalar().fetch_one(connection).await?;
+    serde_json::from_str(&page).map_err(unreadable)
 }
 
 /// Opens the file, making it and its folder where there is none, and brings its schema up to date.

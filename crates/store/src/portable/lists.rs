@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use contact::{Channel, ClientId, ContactId, ConversationId, EntryId};
 use jiff::Timestamp;
-use sqlx::{Error, QueryBuilder};
+use sqlx::{Arguments as _, Database, Error, QueryBuilder};
 use timeline::{
     Card, Client, Conversation, ConversationView, Entry, FeedChange, FeedItem, FeedKind, FindClients,
     FindContacts, FindConversations, Holder, Logged, Page,
 };
 use uuid::Uuid;
 
-use super::super::{Connection, Db, ids};
-use crate::rows::{ClientRow, ConversationRow, EntryRow, FeedRow, IdentifierRow, LoggedRow, read as nouns};
+use super::super::{Connection, Db, ENTRIES, entries, ids};
+use crate::rows::{ClientRow, ConversationRow, FeedRow, IdentifierRow, LoggedRow, read as nouns};
 use crate::values::{Stamp, containing, has_nul, rows};
 
 // --- by id
@@ -42,12 +42,11 @@ async fn entries_by_id(
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let found: Vec<EntryRow> =
-        sqlx::query_as(concat!("select ", columns!(entry), " from entry where id ", in_ids!("$1")))
-            .bind(ids(wanted))
-            .fetch_all(connection)
-            .await?;
-    let found: Vec<Entry> = nouns(found)?;
+    let mut list = <Db as Database>::Arguments::default();
+    list.add(ids(wanted)).map_err(Error::Encode)?;
+    let mut query = QueryBuilder::<Db>::with_arguments(ENTRIES, list);
+    query.push("from entry where id ").push(in_ids!("$1"));
+    let found: Vec<Entry> = nouns(entries(connection, query).await?)?;
     Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
 }
 
@@ -152,9 +151,8 @@ pub(super) async fn timeline(
     channel: Option<Channel>,
     page: Page<(Timestamp, EntryId)>,
 ) -> Result<Vec<Entry>, Error> {
-    let mut query =
-        QueryBuilder::<Db>::new(concat!("select ", columns!(entry), " from entry where client_id = "));
-    query.push_bind(client.uuid());
+    let mut query = QueryBuilder::<Db>::new(ENTRIES);
+    query.push("from entry where client_id = ").push_bind(client.uuid());
     if let Some((at, id)) = page.after {
         query
             .push(" and (occurred_at, id) < (")
@@ -167,7 +165,7 @@ pub(super) async fn timeline(
         query.push(" and channel = ").push_bind(channel.as_str());
     }
     query.push(" order by occurred_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
-    nouns(query.build_query_as::<EntryRow>().fetch_all(connection).await?)
+    nouns(entries(connection, query).await?)
 }
 
 pub(super) async fn contacts(
@@ -175,9 +173,8 @@ pub(super) async fn contacts(
     find: &FindContacts,
     page: Page<ContactId>,
 ) -> Result<Vec<Entry>, Error> {
-    let mut query = QueryBuilder::<Db>::new(
-        "with page as (select id as listed, entry_id as shown from contact where true",
-    );
+    let mut query = QueryBuilder::<Db>::new(ENTRIES);
+    query.push("from (select id as listed, entry_id as shown from contact where true");
     if let Some(source) = &find.source {
         query.push(" and source = ").push_bind(source.as_str());
     }
@@ -193,12 +190,8 @@ pub(super) async fn contacts(
         query.push(" and id < ").push_bind(after.uuid());
     }
     query.push(" order by id desc limit ").push_bind(rows(page.limit)).push(" + 0");
-    query.push(concat!(
-        ") select ",
-        columns!(entry),
-        " from page join entry on entry.id = page.shown order by page.listed desc"
-    ));
-    nouns(query.build_query_as::<EntryRow>().fetch_all(connection).await?)
+    query.push(") as page join entry on entry.id = page.shown order by page.listed desc");
+    nouns(entries(connection, query).await?)
 }
 
 pub(super) async fn contact(
