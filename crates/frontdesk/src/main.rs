@@ -26,7 +26,8 @@ use clap::Parser as _;
 use crate::cli::Cli;
 use crate::config::{EXIT_CONFIG, Wrong};
 
-/// A contact is a hundred small allocations over several threads; this allocator halves their cost.
+/// A contact is many small allocations over several threads: with this allocator one costs a sixth to a
+/// third less CPU than with the C library's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -166,9 +166,8 @@ impl DiskFile for RealFile {
     }
 }
 
-/// Written over zeros that are there already. A flush that makes the file no longer need not wait for the
-/// file system's own journal, and so not for whoever else writes to the disk: beside a busy database that
-/// is a tenth of a millisecond instead of five.
+/// Written over zeros that are there already, so that most flushes change no length and need no commit of
+/// the file system's own journal. Beside a recording SQLite that took a fifth off the mean flush.
 struct LogFile {
     file: File,
     len: u64,
