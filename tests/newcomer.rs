@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -45,6 +46,12 @@ async fn what_is_printed_works() {
     insta::assert_json_snapshot!("timeline", shape(timeline.clone()));
     insta::assert_json_snapshot!("conversations", shape(agent.get("/v1/conversations").await));
     insta::assert_json_snapshot!("sources", shape(agent.get("/v1/sources").await));
+
+    // What is kept about people is for nobody else on the machine.
+    for kept in ["data", "data/frontdesk.db", "data/journal/contacts", "data/secrets", "data/nats"] {
+        let about = fs::metadata(app.setup.folder().join(kept)).expect("it is kept");
+        assert_eq!(about.permissions().mode() & 0o007, 0, "{kept} is open to others");
+    }
 
     // The next day it is all there, and the token is the same.
     app.stop().await;

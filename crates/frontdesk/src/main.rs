@@ -32,6 +32,8 @@ use crate::config::{EXIT_CONFIG, Wrong};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Everything we keep is about people: nothing of it is for other users of this machine.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     let cli = Cli::parse();
     match commands::run(cli) {
         Ok(code) => code,
