@@ -21,6 +21,7 @@ async fn frontdesk_dies(database: Database) {
     let load = Load::start(&[app.pbx()], 0..CALLS, &mut random);
     for (nth, moment) in random.moments(KILLS, load.hooks()).into_iter().enumerate() {
         load.reaches(moment).await;
+        follower.connects(nth + 1).await;
         // Every other time its nats-server goes with it, as when the power does.
         let both = app.nats_child().filter(|_| nth % 2 == 1);
         if let Some(nats) = both {

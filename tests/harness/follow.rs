@@ -93,6 +93,15 @@ impl Follower {
         seen
     }
 
+    /// Waits until the stream was begun so many times: who is cut off now had been connected.
+    pub async fn connects(&self, times: usize) {
+        eventually("the reader of the feed is connected", PATIENCE, async || {
+            let seen = self.seen().connections;
+            when(seen >= times, seen)
+        })
+        .await;
+    }
+
     /// Waits until the stream has come to `position`.
     pub async fn reaches(&self, position: u64) -> Seen {
         eventually("the feed is read", PATIENCE, async || {
