@@ -11,12 +11,17 @@ pub mod ports;
 pub mod supervise;
 pub mod testing;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use contact::SourceName;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-pub use ports::{Held, Intake, IntakeError, Quarantine};
+pub use ports::{
+    Courier, CursorError, Cursors, Head, Held, Intake, IntakeError, Line, Live, Mark, Quarantine, Sign, Signal,
+    Thread, ThreadAway, Tried,
+};
 pub use supervise::{Supervisor, TaskState};
 
 /// Something people can reach us through.
@@ -27,6 +32,8 @@ pub struct Connector {
     pub routes: axum::Router,
     /// What it does by itself: watching a mailbox, polling. Each is restarted when it ends.
     pub tasks: Vec<Task>,
+    /// By which sources it brings answers to clients.
+    pub couriers: BTreeMap<SourceName, Arc<dyn Courier>>,
 }
 
 /// One thing a connector does by itself. `run` is called again after every end or error.

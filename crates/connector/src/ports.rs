@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contact::{Event, RawBytes, Suspect};
+use contact::{Event, Order, RawBytes, ReplyFate, Suspect};
+use jiff::Timestamp;
+use tokio::sync::broadcast;
 
 /// Where a connector puts a contact event.
 #[async_trait]
@@ -48,4 +50,123 @@ pub enum Held {
     Kept,
     /// A bound was reached (per address, per source, or on disk); the newest is dropped and counted.
     Dropped,
+}
+
+/// Where reading a source had come to, kept so that whoever reads it next goes on there.
+///
+/// The revision is the only fence: two may read one source at the same time, and only one of them moves
+/// its mark. Reading twice is harmless.
+#[async_trait]
+pub trait Cursors: Send + Sync {
+    /// The mark of this name, as it was last moved; `None` when nobody ever set one.
+    async fn get(&self, name: &str) -> Result<Option<Mark>, CursorError>;
+
+    /// Moves it, durably, if its revision is still `from` (`None`: if there is none). Gives the new one.
+    async fn advance(&self, name: &str, from: Option<u64>, value: &str) -> Result<u64, CursorError>;
+}
+
+/// A mark: what its reader wrote, and its revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// In the reader's own words.
+    pub value: String,
+    pub revision: u64,
+}
+
+/// Why a mark could not be read or moved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CursorError {
+    /// Somebody else moved it: read it again and go on from there.
+    #[error("somebody else has moved the cursor")]
+    Moved,
+    #[error("the cursors cannot be reached: {0}")]
+    Away(String),
+}
+
+/// Brings answers to clients over one source. The house asks it, once for every try.
+#[async_trait]
+pub trait Courier: Send + Sync {
+    /// Tries once, within a time-out of its own, and says how it ended. Never retries, because somebody
+    /// else counts the tries.
+    async fn deliver(&self, order: &Order) -> Tried;
+}
+
+/// How a try to deliver ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub fate: ReplyFate,
+    /// What the other side said, for a person.
+    pub detail: Option<String>,
+    /// The Message-ID it was sent under, without `<>`.
+    pub message_id: Option<String>,
+}
+
+/// What a visitor may re-read: the recorded lines of their own chat, both sides', and nothing else.
+#[async_trait]
+pub trait Thread: Send + Sync {
+    /// Where the chat stands; `None` when nothing of it is recorded.
+    async fn head(&self, visitor: &str) -> Result<Option<Head>, ThreadAway>;
+
+    /// Up to `limit` lines after number `after`, in order.
+    async fn lines(&self, visitor: &str, after: i64, limit: usize) -> Result<Vec<Line>, ThreadAway>;
+}
+
+/// Where a chat stands. A visitor is `<name of the source>:<digest>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The number of the last recorded line.
+    pub seq: i64,
+    /// The session it belongs to.
+    pub session: String,
+    /// When that session last moved.
+    pub last_at: Timestamp,
+    /// What it was about is resolved: the next line begins a session.
+    pub resolved: bool,
+    /// The last line the visitor has seen.
+    pub read: i64,
+}
+
+/// One recorded line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number within the chat, from 1.
+    pub seq: i64,
+    /// The visitor's own id of it; of a line of ours, the id of its entry.
+    pub id: String,
+    /// The name of the agent who wrote it; `None` when the visitor did.
+    pub agent: Option<String>,
+    pub text: String,
+    pub at: Timestamp,
+}
+
+/// The recorded lines cannot be read now. Writing goes on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the recorded chat cannot be read now: {0}")]
+pub struct ThreadAway(pub String);
+
+/// Signs of life between processes: nothing is kept, and any may be lost.
+pub trait Live: Send + Sync {
+    fn tell(&self, signal: Signal);
+
+    /// Everything told by anybody from now on, oneself included. Who lags behind misses some.
+    fn listen(&self) -> broadcast::Receiver<Signal>;
+}
+
+/// A sign of life about one visitor's chat.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Signal {
+    /// `<name of the source>:<digest>`.
+    pub visitor: String,
+    pub what: Sign,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Sign {
+    /// There are new lines to be read through [`Thread`].
+    Lines,
+    /// The visitor, or the named agent, is writing.
+    Typing { agent: Option<String> },
+    /// The visitor has seen every line up to this number.
+    Read { seq: i64 },
 }

@@ -6,17 +6,24 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::act::{Act, Actor};
 use crate::call::CallChange;
+use crate::chat::ChatChange;
 use crate::email::Email;
 use crate::event::{ContactKey, Content, Direction, Event, EventKey, SourceName, Trust, Unreadable, micros};
 use crate::identifier::Party;
 use crate::raw::Raw;
+use crate::reply::ReplyChange;
 
 /// The media type of what [`Event::to_json`] gives.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 
 const CALL: &str = "frontdesk.call.v1";
 const EMAIL: &str = "frontdesk.email.v1";
+const CHAT: &str = "frontdesk.chat.v1";
+const REPLY: &str = "frontdesk.reply.v1";
+const ACT: &str = "frontdesk.act.v1";
+const DECISION: &str = "frontdesk.decision.v1";
 const UNREADABLE: &str = "frontdesk.unreadable.v1";
 
 /// Bytes that are no event of ours. It will never succeed; keep it as a dead letter.
@@ -58,6 +65,12 @@ struct Data {
     #[serde(default)]
     email: Option<Box<Email>>,
     #[serde(default)]
+    chat: Option<Box<ChatChange>>,
+    #[serde(default)]
+    reply: Option<ReplyChange>,
+    #[serde(default)]
+    act: Option<Box<Act>>,
+    #[serde(default)]
     unreadable: Option<Unreadable>,
     raw: Option<Raw>,
 }
@@ -89,6 +102,12 @@ struct WrittenData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a Email>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    chat: Option<&'a ChatChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<&'a ReplyChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Act>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<&'a Unreadable>,
     raw: Option<&'a Raw>,
 }
@@ -99,6 +118,12 @@ impl Content {
         match self {
             Content::Call(_) => CALL,
             Content::Email(_) => EMAIL,
+            Content::Chat(_) => CHAT,
+            Content::Reply(_) => REPLY,
+            Content::Act(act) => match act.by {
+                Actor::Agent(_) => ACT,
+                Actor::Policy(_) => DECISION,
+            },
             Content::Unreadable(_) => UNREADABLE,
         }
     }
@@ -107,11 +132,28 @@ impl Content {
 impl Event {
     /// As it is journalled, published and logged.
     pub fn to_json(&self) -> Vec<u8> {
-        let (call, email, unreadable) = match &self.content {
-            Content::Call(change) => (Some(change), None, None),
-            Content::Email(email) => (None, Some(email.as_ref()), None),
-            Content::Unreadable(why) => (None, None, Some(why)),
+        let mut data = WrittenData {
+            direction: self.direction,
+            received_at: self.received_at,
+            trust: self.trust,
+            from: self.from.as_ref(),
+            to: &self.to,
+            call: None,
+            email: None,
+            chat: None,
+            reply: None,
+            act: None,
+            unreadable: None,
+            raw: self.raw.as_ref(),
         };
+        match &self.content {
+            Content::Call(change) => data.call = Some(change),
+            Content::Email(email) => data.email = Some(email),
+            Content::Chat(change) => data.chat = Some(change),
+            Content::Reply(change) => data.reply = Some(change),
+            Content::Act(act) => data.act = Some(act),
+            Content::Unreadable(why) => data.unreadable = Some(why),
+        }
         let written = Written {
             specversion: "1.0",
             r#type: self.content.type_name(),
@@ -121,17 +163,7 @@ impl Event {
             time: self.occurred_at,
             datacontenttype: "application/json",
             traceparent: self.traceparent.as_deref(),
-            data: WrittenData {
-                direction: self.direction,
-                received_at: self.received_at,
-                trust: self.trust,
-                from: self.from.as_ref(),
-                to: &self.to,
-                call,
-                email,
-                unreadable,
-                raw: self.raw.as_ref(),
-            },
+            data,
         };
         serde_json::to_vec(&written).expect("an envelope has no map with keys that are not text")
     }
@@ -147,6 +179,10 @@ impl Event {
         let content = match envelope.r#type.as_str() {
             CALL => Content::Call(data.call.ok_or(Undecodable::MissingPart(CALL))?),
             EMAIL => Content::Email(data.email.ok_or(Undecodable::MissingPart(EMAIL))?),
+            CHAT => Content::Chat(data.chat.ok_or(Undecodable::MissingPart(CHAT))?),
+            REPLY => Content::Reply(data.reply.ok_or(Undecodable::MissingPart(REPLY))?),
+            ACT => Content::Act(data.act.ok_or(Undecodable::MissingPart(ACT))?),
+            DECISION => Content::Act(data.act.ok_or(Undecodable::MissingPart(DECISION))?),
             UNREADABLE => Content::Unreadable(data.unreadable.ok_or(Undecodable::MissingPart(UNREADABLE))?),
             _ => return Err(Undecodable::UnknownType(envelope.r#type)),
         };

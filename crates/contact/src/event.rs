@@ -7,10 +7,13 @@ use jiff::{Timestamp, TimestampRound, Unit};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::act::Act;
 use crate::call::CallChange;
+use crate::chat::ChatChange;
 use crate::email::Email;
 use crate::identifier::Party;
 use crate::raw::Raw;
+use crate::reply::ReplyChange;
 
 /// A fact about one contact: somebody reached us (or we them), on some channel, at some moment.
 ///
@@ -57,6 +60,12 @@ pub enum Content {
     Call(CallChange),
     /// `frontdesk.email.v1`
     Email(Box<Email>),
+    /// `frontdesk.chat.v1`
+    Chat(Box<ChatChange>),
+    /// `frontdesk.reply.v1`: what became of an answer of ours.
+    Reply(ReplyChange),
+    /// `frontdesk.act.v1` by an agent, `frontdesk.decision.v1` by a policy: what we did ourselves.
+    Act(Box<Act>),
     /// `frontdesk.unreadable.v1`: verified, but not understood. Kept as a dead letter.
     Unreadable(Unreadable),
 }
@@ -77,16 +86,19 @@ pub enum Channel {
     Email,
     Phone,
     Chat,
+    /// Ourselves: what agents and policies do.
+    Desk,
 }
 
 impl Channel {
-    pub const ALL: [Channel; 3] = [Channel::Email, Channel::Phone, Channel::Chat];
+    pub const ALL: [Channel; 4] = [Channel::Email, Channel::Phone, Channel::Chat, Channel::Desk];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Channel::Email => "email",
             Channel::Phone => "phone",
             Channel::Chat => "chat",
+            Channel::Desk => "desk",
         }
     }
 }
@@ -103,7 +115,7 @@ impl FromStr for Channel {
         Channel::ALL
             .into_iter()
             .find(|channel| channel.as_str() == text)
-            .ok_or_else(|| Invalid(format!("`{text}` is no channel; it is email, phone or chat")))
+            .ok_or_else(|| Invalid(format!("`{text}` is no channel; it is email, phone, chat or desk")))
     }
 }
 

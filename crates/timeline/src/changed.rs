@@ -45,6 +45,11 @@ impl<K: Copy + Eq + Hash, V> Changed<K, V> {
         self.rows.insert(key, row);
     }
 
+    /// Changes every row that is to be written.
+    pub(crate) fn change(&mut self, change: impl FnMut(&mut V)) {
+        self.rows.values_mut().for_each(change);
+    }
+
     pub(crate) fn rows(mut self) -> Vec<V> {
         self.order.take(&mut self.rows)
     }

@@ -8,25 +8,30 @@
 //! Reading order: [`model`] (the nouns), [`call`] and [`mail`] (how facts fold into a call, a mail),
 //! [`mod@attach`] (the decisions), [`port`] (what a store promises), [`mod@record`], [`mod@replay`].
 
+pub mod act;
 pub mod attach;
 pub mod call;
 mod changed;
+pub mod chat;
 pub mod mail;
 pub mod model;
 pub mod port;
 pub mod record;
 pub mod replay;
+pub mod reply;
 
+pub use act::{Refusal, act};
 pub use attach::{Mode, attach};
 pub use call::Call;
 pub use mail::Mail;
 pub use model::{
-    Arrival, Callback, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind, FeedItem,
-    FeedKind, Holder, LetterState, Logged, Message, Role, Status, Token,
+    Apart, Arrival, Callback, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation, DeadLetter,
+    Entry, EntryKind, FeedItem, FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply,
+    ReplyState, Role, Status, Token,
 };
 pub use port::{
-    Answered, Card, Changes, ConversationView, Digests, FeedChange, FindClients, FindContacts,
-    FindConversations, HoldBounds, Known, Page, Store, StoreError, Tx, Wanted,
+    Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, FeedChange, FindClients,
+    FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties, Tx, Wanted,
 };
 pub use record::{Recorded, letter_for, record};
 pub use replay::{Replayed, replay};

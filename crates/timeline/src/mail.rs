@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use contact::email::{Attachment, Authentication, Automatic, Cut, Report};
-use contact::{Email, Event, Party, SourceName};
+use contact::{Email, Event, MailThread, Party, SourceName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// Of the mails a mail says it answers, the most that are looked for: a stranger chose their number.
 pub const MOST_ANSWERED: usize = 41;
 /// The most letters of a summary.
-const LONGEST_SUMMARY: usize = 200;
+pub(crate) const LONGEST_SUMMARY: usize = 200;
 
 /// The fold of every delivery of one mail.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,19 @@ impl Mail {
     /// When it arrived, by the mailbox whose delivery is shown.
     pub fn occurred_at(&self) -> Option<Timestamp> {
         Some(self.shown.as_ref()?.occurred_at)
+    }
+
+    /// Where an answer goes, by which mailbox, and where in the thread it stands: to Reply-To where the
+    /// sender names one, else to From (RFC 5322 section 3.6.3).
+    pub fn answer(&self) -> Option<(SourceName, &Party, MailThread)> {
+        let Delivery { source, from, email, .. } = self.shown.as_ref()?;
+        let to = email.reply_to.first().filter(|to| to.value.is_some()).or(from.as_ref())?;
+        let thread = MailThread {
+            subject: email.subject.clone(),
+            in_reply_to: email.message_id.clone(),
+            references: email.references.clone(),
+        };
+        Some((source.clone(), to, thread))
     }
 
     /// No mailbox saw that a person wrote it.
@@ -164,7 +177,7 @@ pub(crate) fn answered(email: &Email) -> impl Iterator<Item = [u8; 16]> {
 }
 
 /// At most so many letters, cut between words where there are some.
-fn shortened(words: &str, longest: usize) -> String {
+pub(crate) fn shortened(words: &str, longest: usize) -> String {
     if words.chars().count() <= longest {
         return words.to_owned();
     }

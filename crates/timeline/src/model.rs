@@ -1,16 +1,18 @@
 //! The nouns, as the decisions see them and a store keeps them.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use contact::{
     Channel, ClientId, ContactId, ContactKey, ConversationId, Direction, EntryId, Event, Identifier, Invalid,
-    Level, SourceName, Trust,
+    Level, MergeId, Order, Permission, SourceName, Trust,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::call::Call;
+use crate::chat::Session;
 use crate::mail::Mail;
 
 /// An event on its way into the log.
@@ -42,7 +44,18 @@ pub struct Client {
     pub last_contact_at: Timestamp,
     /// The end of the latest talk: what was owed before it is owed no more.
     pub reached_at: Option<Timestamp>,
+    /// What they said about being reached; where nothing was said, it is allowed.
+    pub permissions: BTreeMap<Channel, Permission>,
+    /// They turned out to be this client, who holds everything of theirs; never one who is merged too.
+    pub merged_into: Option<ClientId>,
     pub rev: i64,
+}
+
+impl Client {
+    /// Whether we may write to them or call them there.
+    pub fn allows(&self, channel: Channel) -> bool {
+        self.permissions.get(&channel) != Some(&Permission::Deny)
+    }
 }
 
 /// An identifier and the one client who holds it.
@@ -52,6 +65,108 @@ pub struct Holder {
     pub client: ClientId,
     pub level: Level,
     pub since: Timestamp,
+}
+
+/// An identifier that somebody merely says is theirs, or that a rule did not dare to believe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub identifier: Identifier,
+    /// Whose claim it is.
+    pub client: ClientId,
+    /// Why it is no more than a claim, for a person.
+    pub reason: String,
+    pub since: Timestamp,
+}
+
+/// Two clients made one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    pub id: MergeId,
+    /// As they were when it was decided; both may have been merged further since.
+    pub survivor: ClientId,
+    pub absorbed: ClientId,
+    /// The agent or the policy, by name.
+    pub by: String,
+    pub reason: String,
+    pub at: Timestamp,
+    pub undone_at: Option<Timestamp>,
+}
+
+/// A contact that a person gave to another client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    pub id: MergeId,
+    pub contact: ContactId,
+    pub from: Option<ClientId>,
+    pub to: ClientId,
+}
+
+/// Two clients who look like one and are not. The lesser id first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    pub clients: [ClientId; 2],
+    pub by: String,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+/// What one visitor and we write to each other: where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    /// `<name of the source>:<digest>`, the value of the visitor's identifier.
+    pub visitor: String,
+    pub source: SourceName,
+    pub client: Option<ClientId>,
+    pub conversation: Option<ConversationId>,
+    /// The number of the last line, both sides' counted; 0 before the first.
+    pub seq: i64,
+    /// The last line the visitor has seen.
+    pub read: i64,
+    /// The session of the visitor's last line.
+    pub session: String,
+    pub last_at: Timestamp,
+}
+
+/// One line of a chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatLine {
+    pub visitor: String,
+    pub seq: i64,
+    pub entry: EntryId,
+    /// The visitor's own id of it; of a line of ours, its entry's.
+    pub message_id: String,
+    /// Who of us wrote it; `None` when the visitor did.
+    pub agent: Option<String>,
+    pub text: String,
+    pub at: Timestamp,
+}
+
+/// An answer of ours and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The entry that shows it.
+    pub id: EntryId,
+    pub conversation: ConversationId,
+    pub client: Option<ClientId>,
+    /// By which it goes.
+    pub source: SourceName,
+    pub state: ReplyState,
+    /// How many tries have ended.
+    pub attempts: u32,
+    /// How many of them ended in doubt.
+    pub doubts: u32,
+    /// When the next try is due, or, of a chat line that was sent, when it goes by mail if it was not read;
+    /// `None` when nothing is to be done.
+    pub due_at: Option<Timestamp>,
+    /// What is to be brought to whom.
+    pub order: Order,
+    /// What the other side said last.
+    pub detail: Option<String>,
+    pub message_id: Option<String>,
+    /// The answer in a chat that this mail brings, because it was not read there.
+    pub instead_of: Option<EntryId>,
+    pub rev: i64,
+    pub recorded_at: Timestamp,
 }
 
 /// One interaction, folded from one or more events.
@@ -80,6 +195,7 @@ pub struct Contact {
 pub enum ContactState {
     Call(Call),
     Email(Box<Mail>),
+    Chat(Session),
 }
 
 /// One line of a client's history.
@@ -97,7 +213,8 @@ pub struct Entry {
     /// When it first stood on the timeline.
     pub recorded_at: Timestamp,
     pub client: Option<ClientId>,
-    pub contact: ContactId,
+    /// `None` of what is no contact: an answer, a note.
+    pub contact: Option<ContactId>,
     pub conversation: Option<ConversationId>,
     pub agent: Option<String>,
     /// One line for a person.
@@ -123,6 +240,10 @@ pub struct Conversation {
     pub due_at: Option<Timestamp>,
     pub callback: Option<Callback>,
     pub last_entry: Option<EntryId>,
+    /// The client's latest contact in it: what an answer answers.
+    pub last_contact: Option<ContactId>,
+    /// It turned out to be part of this one, when clients were taken apart; it is shown no more.
+    pub continued_in: Option<ConversationId>,
     pub rev: i64,
 }
 
@@ -140,7 +261,8 @@ pub struct Message {
     /// [`crate::mail::message_key`]
     pub key: [u8; 16],
     pub client: ClientId,
-    pub contact: ContactId,
+    /// `None` of a mail of ours.
+    pub contact: Option<ContactId>,
     pub conversation: ConversationId,
 }
 
@@ -191,6 +313,19 @@ macro_rules! words {
 
 words!(EntryKind, "kind of entry" { Contact = "contact", Reply = "reply", Note = "note", Change = "change" });
 words!(Status, "status" { Open = "open", Pending = "pending", Snoozed = "snoozed", Resolved = "resolved" });
+words!(
+    /// How far an answer has come.
+    ReplyState, "state of an answer" {
+        /// It waits for its first try.
+        Queued = "queued",
+        /// It was refused for now, and is tried again.
+        Deferred = "deferred",
+        /// Nobody knows whether it arrived.
+        Uncertain = "uncertain",
+        Sent = "sent",
+        Failed = "failed",
+    }
+);
 words!(FeedKind, "kind of change" { Entry = "entry", Conversation = "conversation", Client = "client" });
 words!(
     /// What a token may do; each includes the ones before it, but `reader` reads only.

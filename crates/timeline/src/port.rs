@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use contact::{
-    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, IdentifierKind, SourceName, Suspect,
+    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, IdentifierKind, Level, MergeId,
+    SourceName, Suspect,
 };
 use jiff::Timestamp;
 
 use crate::model::{
-    Arrival, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState,
-    Logged, Message, Status, Token,
+    Apart, Arrival, Chat, ChatLine, Claim, Client, Contact, Conversation, DeadLetter, Entry, FeedItem,
+    FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply, Status, Token,
 };
 
 /// SQLite or PostgreSQL. Reads see what is committed.
@@ -50,6 +51,23 @@ pub trait Store: Send + Sync {
     async fn feed(&self, after: i64, limit: usize) -> Result<Vec<FeedChange>, StoreError>;
     /// The last position, 0 when there is none.
     async fn feed_head(&self) -> Result<i64, StoreError>;
+
+    /// Who else this client may be, most likely first: who holds what they claim, and who claims what they
+    /// hold; without those who are kept apart from them.
+    async fn candidates(&self, client: ClientId) -> Result<Vec<Candidate>, StoreError>;
+    /// The merges this client is made of, undone ones too, newest first.
+    async fn merges(&self, client: ClientId) -> Result<Vec<Merge>, StoreError>;
+    async fn merge(&self, id: MergeId) -> Result<Option<Merge>, StoreError>;
+
+    /// A chat by its visitor.
+    async fn chat(&self, visitor: &str) -> Result<Option<ChatView>, StoreError>;
+    /// Up to `limit` lines after number `after`, in order.
+    async fn chat_lines(&self, visitor: &str, after: i64, limit: usize) -> Result<Vec<ChatLine>, StoreError>;
+    /// Up to `limit` answers whose time has come by `now`, the earliest first; without those in a chat that
+    /// were sent and that the visitor has read (`order.to` is the chat's visitor, `order.seq` the line).
+    async fn due_replies(&self, now: Timestamp, limit: usize) -> Result<Vec<Reply>, StoreError>;
+    /// When the next of them is due, if one is.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     // --- the operator's shelves
 
@@ -102,7 +120,14 @@ pub trait Tx: Send {
     async fn write(&mut self, changes: &Changes) -> Result<(), StoreError>;
     /// Up to `limit` events of the log after `position`, in order.
     async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError>;
-    /// Empties clients, identifiers, contacts, entries, conversations and messages. Log and feed stay.
+    /// Everything projected of these clients, and every event of the log that had a part in it, in order.
+    /// What belongs to nobody is not theirs.
+    async fn history(&mut self, clients: &[ClientId]) -> Result<History, StoreError>;
+    /// The merges and relocations in which these clients have a part, undone ones too.
+    async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError>;
+    /// Takes every projected row of these clients away.
+    async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError>;
+    /// Empties every projection. Log and feed stay.
     async fn clear_projections(&mut self) -> Result<(), StoreError>;
     /// A digest of everything projected, per client.
     async fn digests(&mut self) -> Result<Digests, StoreError>;
@@ -122,6 +147,17 @@ pub struct Wanted {
     pub identifiers: Vec<Identifier>,
     /// [`crate::mail::message_key`] of the mails, and of those they say they answer.
     pub messages: Vec<[u8; 16]>,
+    /// Visitors, see [`Chat::visitor`].
+    pub chats: Vec<String>,
+    pub clients: Vec<ClientId>,
+    pub contact_ids: Vec<ContactId>,
+    /// Each with its client and its latest contact.
+    pub conversations: Vec<ConversationId>,
+    /// Each with its conversation, its client and, of an answer in a chat, the chat.
+    pub replies: Vec<EntryId>,
+    pub merges: Vec<MergeId>,
+    /// Something is proved: what the clients found hold, and whom they are kept apart from, is wanted too.
+    pub proofs: bool,
 }
 
 /// What the store answers.
@@ -130,13 +166,21 @@ pub struct Known {
     /// Those of the wanted events that are in the log already.
     pub events: HashSet<[u8; 16]>,
     pub contacts: HashMap<[u8; 16], Contact>,
-    pub holders: HashMap<Identifier, ClientId>,
-    /// The clients of those contacts and holders.
+    pub holders: HashMap<Identifier, (ClientId, Level)>,
+    /// The clients of those contacts, holders, conversations and answers, and those asked for; of one who
+    /// is merged, the survivor too.
     pub clients: HashMap<ClientId, Client>,
     /// Those of the wanted messages that belong to those clients; each client has at most one of a key.
     pub messages: HashMap<([u8; 16], ClientId), Message>,
     /// The open conversations of those clients, and the conversations of those contacts and messages.
     pub conversations: HashMap<ConversationId, Conversation>,
+    pub chats: HashMap<String, Chat>,
+    pub replies: HashMap<EntryId, Reply>,
+    pub merges: HashMap<MergeId, Merge>,
+    /// Where something is proved: everything those clients hold.
+    pub holdings: HashMap<ClientId, Vec<Identifier>>,
+    /// Where something is proved: who of those clients are kept apart from whom; the lesser id first.
+    pub aparts: HashSet<[ClientId; 2]>,
     /// The last positions of the log and the feed; 0 when empty.
     pub log_position: i64,
     pub feed_position: i64,
@@ -154,9 +198,56 @@ pub struct Changes {
     pub conversations: Vec<Conversation>,
     /// Known by key and client.
     pub messages: Vec<Message>,
+    /// Known by identifier and client; the first reason stays.
+    pub claims: Vec<Claim>,
+    pub merges: Vec<Merge>,
+    pub relocations: Vec<Relocation>,
+    pub aparts: Vec<Apart>,
+    pub chats: Vec<Chat>,
+    pub chat_lines: Vec<ChatLine>,
+    pub replies: Vec<Reply>,
+    /// Everything of the first belongs to the second from now on, done before any row is written: its
+    /// contacts, entries and conversations with one more `rev`, its identifiers, claims, messages, chats and
+    /// answers. Of two messages under one key the survivor's stays.
+    pub absorbed: Vec<(ClientId, ClientId)>,
     /// Empty at a replay.
     pub feed: Vec<FeedItem>,
     pub letters: Vec<DeadLetter>,
+}
+
+/// Everything of some clients, as it stands, and how it came to be.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// As many as [`Changes`] can hold; `log`, `feed` and `letters` are empty.
+    pub rows: Changes,
+    pub events: Vec<Logged>,
+}
+
+/// What ties clients together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ties {
+    pub merges: Vec<Merge>,
+    pub relocations: Vec<Relocation>,
+}
+
+/// Who a client may be, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub card: Card,
+    /// What both have: one of them holds it, the other claims it.
+    pub identifier: Identifier,
+    /// How sure it is that its holder holds it.
+    pub level: Level,
+    /// Why it is no more than a claim.
+    pub reason: String,
+    pub since: Timestamp,
+}
+
+/// A chat, and whether what it was about is resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatView {
+    pub chat: Chat,
+    pub resolved: bool,
 }
 
 /// A page of a list: up to `limit` items below (newest-first lists) `after`.

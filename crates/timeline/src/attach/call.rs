@@ -1,6 +1,6 @@
 //! Calls: which conversation they belong to, and the callbacks that are owed for them.
 
-use contact::{CallChange, ClientId, ConversationId, Direction, Event};
+use contact::{CallChange, ClientId, ConversationId, Direction, Event, Level};
 use jiff::Timestamp;
 
 use super::{Desk, Shown, new_contact};
@@ -30,7 +30,7 @@ impl Desk {
         contact.direction = after.direction();
         contact.occurred_at = after.began_at().unwrap_or(event.occurred_at);
         if contact.client.is_none() {
-            contact.client = self.client_of(event, after.client_party(), now);
+            contact.client = self.client_of(event, after.client_party(), Level::Observed, now);
             if contact.client.is_some() && contact.conversation.is_some() {
                 self.claim(&mut contact, &before, now);
                 before = Call::default();
@@ -47,6 +47,7 @@ impl Desk {
             content: serde_json::to_string(&content).expect("a call has no map with keys that are not text"),
             name: after.client_party().and_then(|party| party.name.as_deref()),
             reached_out: true,
+            line: None,
         };
         self.show(&contact, shown, now);
         self.contacts.note(slot);
@@ -136,6 +137,9 @@ impl Desk {
             other => other,
         };
         conversation.last_entry = Some(contact.entry);
+        if contact.direction == Direction::Inbound {
+            conversation.last_contact = Some(contact.id);
+        }
         let (open, thread) = (conversation.is_open(), conversation.thread.clone());
         if let Some(client) = client {
             let key = (client, thread);

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 
 use contact::email::{AutomaticKind, Sender};
-use contact::{ConversationId, Direction, Email, Event, Party};
+use contact::{ConversationId, Direction, Email, Event, Level, Party};
 use jiff::Timestamp;
 
 use super::{Desk, Shown, new_contact};
@@ -32,11 +32,14 @@ impl Desk {
                 .expect("a mail has no map with keys that are not text"),
             name: event.client_party().and_then(|party| party.name.as_deref()),
             reached_out: waits || contact.direction == Direction::Outbound,
+            line: None,
         };
         contact.rev += 1;
         contact.occurred_at = mail.occurred_at().unwrap_or(event.occurred_at);
         if contact.client.is_none() {
-            contact.client = self.client_of(event, person(event, email), now);
+            let proved = event.direction == Direction::Inbound && email.from_is_proved();
+            let level = if proved { Level::Proved } else { Level::Observed };
+            contact.client = self.client_of(event, person(event, email), level, now);
             self.claim_mail(&contact);
         }
         if waits && contact.conversation.is_none() {
@@ -47,6 +50,7 @@ impl Desk {
             contact.conversation = Some(id);
             if let Some(conversation) = self.known.conversations.get_mut(&id) {
                 conversation.last_entry = Some(contact.entry);
+                conversation.last_contact = Some(contact.id);
             }
         }
         self.remember(&contact, email);
@@ -91,7 +95,7 @@ impl Desk {
         let (Some(client), Some(conversation)) = (contact.client, contact.conversation) else { return };
         let Some(key) = mail::own(email) else { return };
         if let Entry::Vacant(unknown) = self.known.messages.entry((key, client)) {
-            let message = Message { key, client, contact: contact.id, conversation };
+            let message = Message { key, client, contact: Some(contact.id), conversation };
             self.messages.push(*unknown.insert(message));
         }
     }

@@ -2,14 +2,22 @@
 //!
 //! Pure. Events are taken one after the other, so the cut into batches decides nothing; whatever needs
 //! a clock or a configuration comes with the event (`recorded_at`), so a replay decides the same.
-//! What is common to all channels is here; `call` and `email` decide about their own.
+//! What is common to all channels is here; `call`, `email` and `chat` decide about their own, `act` about what
+//! we do ourselves, `reply` about our answers, `proof` and `merge` about who is who.
 
+mod act;
 mod call;
+mod chat;
 mod email;
+mod merge;
+mod proof;
+mod reply;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use contact::{ClientId, ContactId, Content, ConversationId, EntryId, Event, Identifier, Party, Unreadable};
+use contact::{
+    ClientId, ContactId, Content, ConversationId, Deed, EntryId, Event, Identifier, Level, Party, Unreadable,
+};
 use identity::Finding;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -18,10 +26,12 @@ use uuid::Uuid;
 use crate::changed::{Changed, Order};
 use crate::mail;
 use crate::model::{
-    Arrival, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind, FeedItem, FeedKind,
-    Holder, LetterState, Message, Status,
+    Apart, Arrival, ChatLine, Claim, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind,
+    FeedItem, FeedKind, Holder, LetterState, Merge, Message, Status,
 };
 use crate::port::{Changes, Known, Wanted};
+
+pub(crate) use reply::route;
 
 /// Whether the decisions are taken for the first time or once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +49,24 @@ pub fn wanted(events: &[Arrival]) -> Wanted {
     for Arrival { event, .. } in events {
         wanted.events.push(event.key.digest());
         wanted.contacts.push(event.contact.digest());
-        if let Content::Email(email) = &event.content {
-            wanted.messages.extend(mail::own(email).into_iter().chain(mail::answered(email)));
+        let mut named: Vec<&Party> = event.from.iter().chain(event.to.first()).collect();
+        match &event.content {
+            Content::Email(email) => {
+                wanted.messages.extend(mail::own(email).into_iter().chain(mail::answered(email)));
+            }
+            Content::Chat(change) => {
+                wanted.chats.extend(event.from.as_ref().and_then(|party| party.value.clone()));
+                wanted.proofs |= !change.proved.is_empty();
+                named.extend(change.proved.iter().chain(&change.claimed));
+            }
+            Content::Reply(change) => {
+                wanted.replies.push(change.reply);
+                wanted.messages.extend(change.message_id.as_deref().map(mail::message_key));
+            }
+            Content::Act(act) => act_wants(&act.deed, &mut wanted),
+            Content::Call(_) | Content::Unreadable(_) => {}
         }
-        for party in event.from.iter().chain(event.to.first()) {
+        for party in named {
             wanted
                 .identifiers
                 .extend(party.identifier().filter(|identifier| seen.insert(identifier.clone())));
@@ -52,7 +76,34 @@ pub fn wanted(events: &[Arrival]) -> Wanted {
         list.sort_unstable();
         list.dedup();
     }
+    wanted.chats.sort_unstable();
+    wanted.chats.dedup();
     wanted
+}
+
+fn act_wants(deed: &Deed, wanted: &mut Wanted) {
+    match deed {
+        Deed::Merge { survivor, absorbed, .. } => {
+            wanted.clients.extend([*survivor, *absorbed]);
+            wanted.proofs = true;
+        }
+        Deed::KeepApart { clients, .. } => wanted.clients.extend(clients),
+        Deed::Unmerge { merge, .. } => wanted.merges.push(*merge),
+        Deed::Move { contact, client, .. } => {
+            wanted.contact_ids.push(*contact);
+            wanted.clients.extend(client);
+        }
+        Deed::Note { client, conversation, .. } => {
+            wanted.clients.push(*client);
+            wanted.conversations.extend(conversation);
+        }
+        Deed::Change { client, .. } => wanted.clients.push(*client),
+        Deed::Reply { conversation, .. }
+        | Deed::Assign { conversation, .. }
+        | Deed::Resolve { conversation }
+        | Deed::Reopen { conversation } => wanted.conversations.push(*conversation),
+        Deed::ReplyByMail { reply, .. } | Deed::LetBe { reply, .. } => wanted.replies.push(*reply),
+    }
 }
 
 /// Decides about every event in order, on top of what is known. An event that is in the log already
@@ -80,6 +131,15 @@ struct Desk {
     contacts: Order<[u8; 16]>,
     conversations: Order<ConversationId>,
     messages: Vec<Message>,
+    chats: BTreeSet<String>,
+    lines: Vec<ChatLine>,
+    replies: Order<EntryId>,
+    claims: Vec<Claim>,
+    merges: Vec<Merge>,
+    aparts: Vec<Apart>,
+    absorbed: Vec<(ClientId, ClientId)>,
+    /// What follows from the event in hand, to be taken next.
+    decisions: Vec<Arrival>,
 }
 
 /// What of a contact is put on the timeline.
@@ -91,6 +151,8 @@ struct Shown<'a> {
     name: Option<&'a str>,
     /// It was the client or one of us; machine mail is neither.
     reached_out: bool,
+    /// Of a contact of many entries: this one, and when it was.
+    line: Option<(EntryId, Timestamp)>,
 }
 
 impl Desk {
@@ -114,6 +176,14 @@ impl Desk {
             contacts: Order::default(),
             conversations: Order::default(),
             messages: Vec::new(),
+            chats: BTreeSet::new(),
+            lines: Vec::new(),
+            replies: Order::default(),
+            claims: Vec::new(),
+            merges: Vec::new(),
+            aparts: Vec::new(),
+            absorbed: Vec::new(),
+            decisions: Vec::new(),
         }
     }
 
@@ -128,20 +198,37 @@ impl Desk {
         match &arrival.event.content {
             Content::Call(change) => self.take_call(&arrival.event, change, arrival.recorded_at),
             Content::Email(email) => self.take_email(&arrival.event, email, arrival.recorded_at),
+            Content::Chat(change) => self.take_chat(&arrival.event, change, arrival.recorded_at),
+            Content::Reply(change) => self.take_reply(&arrival.event, change),
+            Content::Act(act) => self.take_act(&arrival.event, act, arrival.recorded_at),
             Content::Unreadable(_) => {}
         }
         self.known.log_position += 1;
         if self.mode == Mode::Live {
             self.log.push((self.known.log_position, arrival));
         }
+        for decision in std::mem::take(&mut self.decisions) {
+            self.take(decision);
+        }
     }
 
     /// The client a party of the event is, made if it has to be.
-    fn client_of(&mut self, event: &Event, party: Option<&Party>, now: Timestamp) -> Option<ClientId> {
+    fn client_of(
+        &mut self,
+        event: &Event,
+        party: Option<&Party>,
+        level: Level,
+        now: Timestamp,
+    ) -> Option<ClientId> {
         match identity::find(party, |identifier| self.known.holders.get(identifier).copied()) {
             Finding::Nobody => None,
-            Finding::Holder(client) => Some(client),
-            Finding::Stranger { identifier, level } => {
+            Finding::Holder { client, identifier, level: known } => {
+                if known < level {
+                    self.hold(Holder { identifier, client, level, since: now });
+                }
+                Some(client)
+            }
+            Finding::Stranger { identifier } => {
                 let id = ClientId::derived(&event.key, event.received_at);
                 let client = Client {
                     id,
@@ -150,6 +237,8 @@ impl Desk {
                     created_at: now,
                     last_contact_at: event.occurred_at,
                     reached_at: None,
+                    permissions: BTreeMap::new(),
+                    merged_into: None,
                     rev: 0,
                 };
                 self.known.clients.insert(id, client);
@@ -161,7 +250,10 @@ impl Desk {
 
     fn hold(&mut self, holder: Holder) {
         let identifier: Identifier = holder.identifier.clone();
-        self.known.holders.insert(identifier, holder.client);
+        let had = self.known.holders.insert(identifier.clone(), (holder.client, holder.level));
+        if had.is_none() {
+            self.known.holdings.entry(holder.client).or_default().push(identifier);
+        }
         self.holders.push(holder);
     }
 
@@ -191,6 +283,8 @@ impl Desk {
             due_at: None,
             callback: None,
             last_entry: None,
+            last_contact: None,
+            continued_in: None,
             rev: 0,
         };
         self.known.conversations.insert(id, conversation);
@@ -199,42 +293,55 @@ impl Desk {
 
     /// Puts the contact's present state on the timeline, and tells everyone what changed.
     fn show(&mut self, contact: &Contact, shown: Shown<'_>, now: Timestamp) {
+        let (id, rev, occurred_at) = match shown.line {
+            Some((id, at)) => (id, 1, at),
+            None => (contact.entry, contact.rev, contact.occurred_at),
+        };
         let entry = Entry {
-            id: contact.entry,
+            id,
             kind: EntryKind::Contact,
             channel: contact.source.channel(),
             direction: contact.direction,
             source: contact.source.clone(),
             trust: contact.trust,
-            rev: contact.rev,
-            occurred_at: contact.occurred_at,
-            recorded_at: contact.recorded_at,
+            rev,
+            occurred_at,
+            recorded_at: if shown.line.is_some() { now } else { contact.recorded_at },
             client: contact.client,
-            contact: contact.id,
+            contact: Some(contact.id),
             conversation: contact.conversation,
             agent: None,
             summary: shown.summary,
             content: shown.content,
         };
         self.entries.put(entry.id, entry);
-        if let Some(id) = contact.client
-            && let Some(client) = self.known.clients.get_mut(&id)
+        if let Some(client_id) = contact.client
+            && let Some(client) = self.known.clients.get_mut(&client_id)
         {
             let name = identity::name_after(client.name.as_deref(), shown.name);
             if shown.reached_out {
-                client.last_contact_at = client.last_contact_at.max(contact.occurred_at);
+                client.last_contact_at = client.last_contact_at.max(occurred_at);
             }
-            self.clients.note(id);
+            self.clients.note(client_id);
             if client.rev == 0 || name != client.name {
                 client.name = name;
                 client.rev += 1;
                 let rev = client.rev;
-                self.tell(FeedKind::Client, id.uuid(), rev);
+                self.tell(FeedKind::Client, client_id.uuid(), rev);
             }
         }
-        self.tell(FeedKind::Entry, contact.entry.uuid(), contact.rev);
+        self.tell(FeedKind::Entry, id.uuid(), rev);
         if let Some(id) = contact.conversation {
             self.touch(id, now);
+        }
+    }
+
+    /// A client of whom nothing is shown yet is written all the same.
+    fn note_client(&mut self, id: ClientId) {
+        self.clients.note(id);
+        if let Some(client) = self.known.clients.get_mut(&id).filter(|client| client.rev == 0) {
+            client.rev = 1;
+            self.tell(FeedKind::Client, id.uuid(), 1);
         }
     }
 
@@ -264,6 +371,14 @@ impl Desk {
             entries: self.entries.rows(),
             conversations: self.conversations.take(&mut self.known.conversations),
             messages: self.messages,
+            claims: self.claims,
+            merges: self.merges,
+            relocations: Vec::new(),
+            aparts: self.aparts,
+            chats: self.chats.iter().filter_map(|visitor| self.known.chats.remove(visitor)).collect(),
+            chat_lines: self.lines,
+            replies: self.replies.take(&mut self.known.replies),
+            absorbed: self.absorbed,
             feed: self.feed,
             letters: self.letters,
         }

@@ -39,7 +39,7 @@ impl Memory {
             .filter_map(|held| Some((held.clone(), *rows.holders.get(held)?)))
             .collect();
         let whose: HashSet<_> =
-            contacts.values().filter_map(|row| row.client).chain(holders.values().copied()).collect();
+            contacts.values().filter_map(|row| row.client).chain(holders.values().map(|(client, _)| *client)).collect();
         let messages: HashMap<_, _> = rows
             .messages
             .iter()
@@ -68,6 +68,7 @@ impl Memory {
             contacts,
             holders,
             messages,
+            ..Known::default()
         }
     }
 
@@ -84,7 +85,7 @@ impl Memory {
             self.feed.push(item);
         }
         self.rows.clients.extend(changes.clients.into_iter().map(|row| (row.id, row)));
-        self.rows.holders.extend(changes.holders.into_iter().map(|row| (row.identifier, row.client)));
+        self.rows.holders.extend(changes.holders.into_iter().map(|row| (row.identifier, (row.client, row.level))));
         self.rows.contacts.extend(changes.contacts.into_iter().map(|row| (row.key.digest(), row)));
         self.rows.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
         self.rows.messages.extend(changes.messages.into_iter().map(|row| ((row.key, row.client), row)));

@@ -1,0 +1,136 @@
+//! What we did ourselves.
+
+use contact::{
+    Act, Channel, ClientId, ConversationId, Deed, Direction, EntryId, Event, EventKey, SourceName, Trust,
+};
+use jiff::Timestamp;
+
+use super::Desk;
+use crate::mail::{LONGEST_SUMMARY, shortened};
+use crate::model::{Arrival, Client, Conversation, Entry, EntryKind, FeedKind, Status};
+
+impl Desk {
+    pub(super) fn take_act(&mut self, event: &Event, act: &Act, now: Timestamp) {
+        let by = act.by.name();
+        match &act.deed {
+            Deed::Merge { survivor, absorbed, reason } => {
+                self.take_merge(event, (*survivor, *absorbed), by, reason, now);
+            }
+            Deed::KeepApart { clients, reason } => self.take_apart(*clients, by, reason, now),
+            Deed::Note { client, conversation, text } => {
+                let summary = shortened(text.lines().next().unwrap_or_default(), LONGEST_SUMMARY);
+                let content = serde_json::json!({ "text": text }).to_string();
+                let client = self.survivor(*client);
+                self.show_act(event, Channel::Desk, Some(client), *conversation, by, summary, content, now);
+            }
+            Deed::Reply { conversation, text } => self.take_answer(event, by, *conversation, text, now),
+            Deed::ReplyByMail { reply, source, to } => self.take_by_mail(event, *reply, source, to, now),
+            Deed::LetBe { reply, reason } => self.take_let_be(*reply, reason),
+            Deed::Assign { conversation, to } => {
+                self.change_conversation(*conversation, now, |row| row.assignee.clone_from(to));
+            }
+            Deed::Resolve { conversation } => self.change_conversation(*conversation, now, |row| {
+                row.status = Status::Resolved;
+                if let Some(callback) = &mut row.callback {
+                    callback.done_at.get_or_insert(now);
+                }
+            }),
+            Deed::Reopen { conversation } => {
+                self.change_conversation(*conversation, now, |row| row.status = Status::Open);
+            }
+            Deed::Change { client, name, channels } => self.change_client(self.survivor(*client), |row| {
+                if let Some(name) = name {
+                    row.name = Some(name.clone()).filter(|name| !name.is_empty());
+                }
+                row.permissions.extend(channels.iter().copied());
+            }),
+            // What these change is not decided about one event after the other; see `crate::unmerge`.
+            Deed::Unmerge { .. } | Deed::Move { .. } => {}
+        }
+    }
+
+    /// A decision of ours that follows from this event, an event of its own: it is taken after this one.
+    pub(super) fn decide(&mut self, cause: &Event, what: &str, act: Act, now: Timestamp) {
+        if self.mode == super::Mode::Replay {
+            return;
+        }
+        let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return };
+        let event = Event {
+            key: EventKey { source, id: format!("{}:{what}", hex::encode(cause.key.digest())) },
+            contact: crate::act::subject(&act.deed),
+            occurred_at: cause.occurred_at,
+            received_at: now,
+            traceparent: cause.traceparent.clone(),
+            direction: Direction::Outbound,
+            trust: Trust::Verified,
+            from: None,
+            to: Vec::new(),
+            content: contact::Content::Act(Box::new(act)),
+            raw: None,
+        };
+        let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
+        self.decisions.push(Arrival { event, payload, recorded_at: now });
+    }
+
+    pub(super) fn change_client(&mut self, id: ClientId, change: impl FnOnce(&mut Client)) {
+        let Some(row) = self.known.clients.get_mut(&id) else { return };
+        change(row);
+        row.rev += 1;
+        let rev = row.rev;
+        self.clients.note(id);
+        self.tell(FeedKind::Client, id.uuid(), rev);
+    }
+
+    fn change_conversation(&mut self, id: ConversationId, now: Timestamp, change: impl FnOnce(&mut Conversation)) {
+        let Some(row) = self.known.conversations.get_mut(&id) else { return };
+        change(row);
+        let (open, key) = (row.is_open(), row.client.map(|client| (client, row.thread.clone())));
+        if let Some(key) = key {
+            if open {
+                self.open.entry(key).or_insert(id);
+            } else if self.open.get(&key) == Some(&id) {
+                self.open.remove(&key);
+            }
+        }
+        self.touch(id, now);
+    }
+
+    /// Puts what we did on the client's timeline.
+    #[expect(clippy::too_many_arguments, reason = "what an entry is made of")]
+    pub(super) fn show_act(
+        &mut self,
+        event: &Event,
+        channel: Channel,
+        client: Option<ClientId>,
+        conversation: Option<ConversationId>,
+        by: &str,
+        summary: String,
+        content: String,
+        now: Timestamp,
+    ) {
+        let id = EntryId::derived(&event.key, event.received_at);
+        let kind = match &event.content {
+            contact::Content::Act(act) if matches!(act.deed, Deed::Note { .. }) => EntryKind::Note,
+            _ => EntryKind::Change,
+        };
+        let entry = Entry {
+            id,
+            kind,
+            channel,
+            direction: Direction::Outbound,
+            source: event.key.source.clone(),
+            trust: Trust::Verified,
+            rev: 1,
+            occurred_at: event.occurred_at,
+            recorded_at: now,
+            client,
+            contact: None,
+            conversation,
+            agent: Some(by.to_owned()),
+            summary,
+            content,
+        };
+        self.entries.put(id, entry);
+        self.tell(FeedKind::Entry, id.uuid(), 1);
+    }
+}

@@ -1,0 +1,210 @@
+//! Answers: where they go, and what became of them.
+
+use contact::{
+    ContactId, ConversationId, Direction, EntryId, Event, Identifier, MailThread, Order,
+    ReplyChange, SourceName, Trust,
+};
+use jiff::Timestamp;
+
+use super::Desk;
+use crate::mail::{self, LONGEST_SUMMARY, shortened};
+use crate::model::{
+    ChatLine, Contact, ContactState, Entry, EntryKind, FeedKind, Message, Reply, ReplyState, Status,
+};
+
+/// Where an answer in a conversation goes.
+pub(crate) struct Route {
+    pub(crate) source: SourceName,
+    pub(crate) to: String,
+    pub(crate) name: Option<String>,
+    pub(crate) thread: Option<MailThread>,
+    /// The visitor whose chat it is a line of.
+    pub(crate) visitor: Option<String>,
+}
+
+/// Where an answer to this contact goes; `None` where nobody can be answered.
+pub(crate) fn route(contact: &Contact) -> Option<Route> {
+    match &contact.state {
+        ContactState::Call(_) => None,
+        ContactState::Email(mail) => {
+            let (source, to, thread) = mail.answer()?;
+            let name = to.name.clone();
+            Some(Route { source, to: to.value.clone()?, name, thread: Some(thread), visitor: None })
+        }
+        ContactState::Chat(_) => {
+            let (source, rest) = contact.key.0.strip_prefix("chat/")?.split_once('/')?;
+            let digest = rest.split_once('/')?.0;
+            let visitor = format!("{source}:{digest}");
+            Some(Route {
+                source: contact.source.clone(),
+                to: visitor.clone(),
+                name: None,
+                thread: None,
+                visitor: Some(visitor),
+            })
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn take_answer(&mut self, event: &Event, by: &str, conversation: ConversationId, text: &str, now: Timestamp) {
+        let Some(row) = self.known.conversations.get(&conversation) else { return };
+        let client = row.client;
+        let Some(route) = row.last_contact.and_then(|id| route(self.contact_by_id(id)?)) else { return };
+        let id = EntryId::derived(&event.key, event.received_at);
+        let seq = route.visitor.as_ref().and_then(|visitor| self.next_line(visitor, id, by, text, event.occurred_at));
+        if route.visitor.is_some() && seq.is_none() {
+            return;
+        }
+        let reply = Reply {
+            id,
+            conversation,
+            client,
+            source: route.source,
+            state: ReplyState::Queued,
+            attempts: 0,
+            doubts: 0,
+            due_at: Some(now),
+            order: Order {
+                reply: id,
+                attempt: 0,
+                written_at: event.occurred_at,
+                to: route.to,
+                name: route.name,
+                agent: Some(by.to_owned()),
+                text: text.to_owned(),
+                thread: route.thread,
+                seq,
+            },
+            detail: None,
+            message_id: None,
+            instead_of: None,
+            rev: 0,
+            recorded_at: now,
+        };
+        self.open_reply(reply, by, now);
+    }
+
+    /// The same words by mail, because nobody read them in the chat.
+    pub(super) fn take_by_mail(&mut self, event: &Event, chat: EntryId, source: &SourceName, to: &Identifier, now: Timestamp) {
+        let Some(first) = self.known.replies.get_mut(&chat) else { return };
+        first.due_at = None;
+        let first = first.clone();
+        self.replies.note(chat);
+        let id = EntryId::derived(&event.key, event.received_at);
+        let order = Order {
+            reply: id,
+            attempt: 0,
+            to: to.value.clone(),
+            thread: Some(MailThread::default()),
+            seq: None,
+            ..first.order.clone()
+        };
+        let by = first.order.agent.clone().unwrap_or_default();
+        let reply = Reply {
+            id,
+            source: source.clone(),
+            state: ReplyState::Queued,
+            attempts: 0,
+            doubts: 0,
+            due_at: Some(now),
+            order,
+            detail: None,
+            message_id: None,
+            instead_of: Some(chat),
+            rev: 0,
+            recorded_at: now,
+            ..first
+        };
+        self.open_reply(reply, &by, now);
+    }
+
+    pub(super) fn take_let_be(&mut self, chat: EntryId, reason: &str) {
+        let Some(reply) = self.known.replies.get_mut(&chat) else { return };
+        reply.due_at = None;
+        reply.detail = Some(reason.to_owned());
+        self.show_reply(chat);
+    }
+
+    pub(super) fn take_reply(&mut self, event: &Event, change: &ReplyChange) {
+        let Some(reply) = self.known.replies.get_mut(&change.reply) else { return };
+        if !reply.fold(event, change) {
+            return;
+        }
+        let (client, conversation, id) = (reply.client, reply.conversation, reply.message_id.clone());
+        if let (Some(client), Some(id)) = (client, id) {
+            let key = mail::message_key(&id);
+            let message = Message { key, client, contact: None, conversation };
+            if self.known.messages.insert((key, client), message).is_none() {
+                self.messages.push(message);
+            }
+        }
+        self.show_reply(change.reply);
+    }
+
+    /// The next line of a chat, ours.
+    fn next_line(&mut self, visitor: &str, entry: EntryId, by: &str, text: &str, at: Timestamp) -> Option<i64> {
+        let chat = self.known.chats.get_mut(visitor)?;
+        chat.seq += 1;
+        let line = ChatLine {
+            visitor: visitor.to_owned(),
+            seq: chat.seq,
+            entry,
+            message_id: entry.to_string(),
+            agent: Some(by.to_owned()),
+            text: text.to_owned(),
+            at,
+        };
+        self.chats.insert(visitor.to_owned());
+        self.lines.push(line);
+        self.known.chats.get(visitor).map(|chat| chat.seq)
+    }
+
+    /// Whoever answers takes the conversation if nobody has it, and then waits for the client.
+    fn open_reply(&mut self, reply: Reply, by: &str, now: Timestamp) {
+        let (id, conversation) = (reply.id, reply.conversation);
+        if let Some(row) = self.known.conversations.get_mut(&conversation) {
+            row.last_entry = Some(id);
+            if reply.instead_of.is_none() {
+                row.assignee.get_or_insert_with(|| by.to_owned());
+                let owed = row.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
+                if row.status == Status::Open && !owed {
+                    row.status = Status::Pending;
+                }
+            }
+        }
+        self.known.replies.insert(id, reply);
+        self.show_reply(id);
+        self.touch(conversation, now);
+    }
+
+    fn show_reply(&mut self, id: EntryId) {
+        let Some(reply) = self.known.replies.get_mut(&id) else { return };
+        reply.rev += 1;
+        let entry = Entry {
+            id,
+            kind: EntryKind::Reply,
+            channel: reply.source.channel(),
+            direction: Direction::Outbound,
+            source: reply.source.clone(),
+            trust: Trust::Verified,
+            rev: reply.rev,
+            occurred_at: reply.order.written_at,
+            recorded_at: reply.recorded_at,
+            client: reply.client,
+            contact: None,
+            conversation: Some(reply.conversation),
+            agent: reply.order.agent.clone(),
+            summary: shortened(reply.order.text.lines().next().unwrap_or_default(), LONGEST_SUMMARY),
+            content: serde_json::to_string(&reply.content()).expect("an answer has no map with keys that are not text"),
+        };
+        let rev = reply.rev;
+        self.replies.note(id);
+        self.entries.put(id, entry);
+        self.tell(FeedKind::Entry, id.uuid(), rev);
+    }
+
+    pub(super) fn contact_by_id(&self, id: ContactId) -> Option<&Contact> {
+        self.known.contacts.values().find(|row| row.id == id)
+    }
+}
