@@ -2,16 +2,19 @@
 //! and a reader of the feed that comes back all along sees no gap and no repetition.
 
 use rustix::process::Signal;
-use tests::account::balances;
+use tests::account::{balances, balances_beside};
+use tests::post::mail;
 use tests::process::Known;
-use tests::wait::PATIENCE;
-use tests::{App, Database, Load, Nats, Random, Setup, eventually, over_both_stores};
+use tests::wait::{PATIENCE, when};
+use tests::{
+    App, Database, Load, Nats, Post, Random, Setup, Visitor, eventually, over_both_stores,
+};
 
 /// Enough that each kill meets a working house, few enough for two busy cores.
 const CALLS: usize = 700;
 const KILLS: usize = 6;
 
-over_both_stores!(frontdesk_dies, the_supervised_nats_server_dies);
+over_both_stores!(frontdesk_dies, the_supervised_nats_server_dies, every_door_keeps_its_word);
 
 async fn frontdesk_dies(database: Database) {
     let mut random = Random::new();
@@ -121,4 +124,68 @@ async fn any_of_five_processes_dies() {
         door.stop().await;
     }
     desk.stop().await;
+}
+
+/// Calls, mails in a mailbox and handed in, and chats, while everything is killed in turn: whatever was
+/// answered "got it" is on the timeline once.
+async fn every_door_keeps_its_word(database: Database) {
+    const MAILS: usize = 60;
+    const VISITORS: usize = 3;
+    const LINES: usize = 20;
+    let Some(post) = Post::start() else { return };
+    let mut random = Random::new();
+    let mut app = post.serves(Setup::up().line().widget().on(&database)).start().await;
+    let agent = app.agent("reader").await;
+    let follower = agent.follow();
+    let load = Load::start(&[app.pbx()], 0..CALLS / 2, &mut random);
+    let chats: Vec<_> = (0..VISITORS)
+        .map(|nth| {
+            let mut visitor = Visitor::new(&app.url());
+            tokio::spawn(async move {
+                visitor.connect().await;
+                for line in 0..LINES {
+                    visitor.say(&format!("v{nth}-{line}"), &format!("line {line} of {nth}")).await;
+                }
+            })
+        })
+        .collect();
+    let mut mails = (0..MAILS).map(|nth| {
+        mail(&format!("client-{}@client.example", nth % 7), &format!("m{nth}"), &format!("Mail {nth}"), "")
+    });
+    for (nth, moment) in random.moments(KILLS, load.hooks()).into_iter().enumerate() {
+        load.reaches(moment).await;
+        for mail in mails.by_ref().take(MAILS / KILLS) {
+            post.deliver(&mail);
+        }
+        match nth % 3 {
+            0 => {
+                follower.connects(1).await;
+                app.kill9().await;
+                app.again().await;
+            }
+            1 => supervised(&app).await.signal(Signal::KILL),
+            _ => {
+                post.dovecot.kill9().expect("Dovecot is killed");
+                post.dovecot.restart().expect("Dovecot is up again");
+            }
+        }
+    }
+    for chat in chats {
+        chat.await.expect("a visitor said everything");
+    }
+    let told = load.finish().await;
+    // What stood in the mailbox at the first start is imported, the rest is live: it is all recorded.
+    let entries = MAILS + VISITORS * LINES;
+    eventually("every mail and every line is there", PATIENCE, async || {
+        let mails = agent.all("/v1/contacts?channel=email").await?.len();
+        let mut lines = 0;
+        for client in agent.all("/v1/clients").await? {
+            let id = client["id"].as_str().unwrap_or_default().to_owned();
+            lines += agent.all(&format!("/v1/clients/{id}/timeline?channel=chat")).await?.len();
+        }
+        when(mails == MAILS && lines == VISITORS * LINES, format!("{mails} mails, {lines} lines"))
+    })
+    .await;
+    balances_beside(&app.setup, &agent, &follower, &told, entries).await;
+    app.stop().await;
 }

@@ -23,6 +23,11 @@ programs() {
         deploy/install-packages.sh postgresql
     fi
     command -v strace >/dev/null || deploy/install-packages.sh strace
+    # Mail servers to talk to, and a browser to chat in.
+    [[ -x /usr/sbin/dovecot ]] || deploy/install-packages.sh dovecot-imapd
+    [[ -x /usr/sbin/postfix ]] || deploy/install-packages.sh postfix
+    command -v chromium >/dev/null || deploy/install-packages.sh chromium
+    command -v npm >/dev/null || deploy/install-packages.sh nodejs npm
     tools=$(deploy/install-tools.sh --lint)
 }
 step "programs" programs

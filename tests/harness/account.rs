@@ -11,11 +11,20 @@ use crate::setup::Setup;
 /// # Panics
 /// When something is missing, there twice, or different.
 pub async fn balances(setup: &Setup, agent: &Agent, follower: &Follower, told: &Facts) {
+    balances_beside(setup, agent, follower, told, 0).await;
+}
+
+/// The same, where so many mails and chat lines were told too, each of which is one event and one entry.
+///
+/// # Panics
+/// As [`balances`].
+pub async fn balances_beside(setup: &Setup, agent: &Agent, follower: &Follower, told: &Facts, others: usize) {
     agent.sees(told).await;
     let seen = follower.sees(told).await;
-    let facts: usize = told.values().sum();
-    assert_eq!(seen.events.get("entry"), Some(&facts), "the feed tells of each fact once");
+    let facts: usize = told.values().sum::<usize>() + others;
     let head = feed_head(setup).await;
+    let seen = if others == 0 { seen } else { follower.reaches(head).await };
+    assert_eq!(seen.events.get("entry"), Some(&facts), "the feed tells of each fact once");
     assert_eq!(follower.reaches(head).await.last, head, "the follower is at the head of the feed");
 
     let check = setup.ask(&["replay", "--check"]).await;

@@ -57,6 +57,31 @@ impl Agent {
         body
     }
 
+    /// Does something: the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When there was no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.write(Method::POST, path, body).await
+    }
+
+    /// Changes something: the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When there was no answer.
+    pub async fn patch(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.write(Method::PATCH, path, body).await
+    }
+
+    async fn write(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = request.bearer_auth(&self.token).json(body);
+        let answer = request.send().await.expect("no answer from the API");
+        let status = answer.status();
+        let body = answer.bytes().await.expect("half an answer from the API");
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
     /// Every item of a list, page by page.
     ///
     /// # Errors
@@ -89,7 +114,7 @@ impl Agent {
     /// When the API does not answer, or shows a call twice.
     pub async fn calls(&self) -> Result<Facts, String> {
         let mut calls = Facts::new();
-        for contact in self.all("/v1/contacts").await? {
+        for contact in self.all("/v1/contacts?channel=phone").await? {
             let id = contact.pointer("/content/call_id").and_then(Value::as_str).ok_or("no call id")?;
             let facts = contact["rev"].as_u64().and_then(|rev| usize::try_from(rev).ok()).ok_or("no rev")?;
             if calls.insert(id.to_owned(), facts).is_some() {

@@ -4,9 +4,9 @@
 //! an agent does, and kills what it started, by id and nothing else. Nothing here waits for time to pass;
 //! everything waits for a state, with a deadline.
 //!
-//! Reading order: [`setup`] and [`app`] (the program), [`pbx`] and [`load`] (who calls), [`agent`] and
-//! [`follow`] (who looks), [`account`] (what came in is what is there), [`database`] and [`nats`] (the servers
-//! that are killed), [`wait`], [`process`], [`ports`], [`random`].
+//! Reading order: [`setup`] and [`app`] (the program), [`pbx`] and [`load`] (who calls), [`visitor`] (who chats), [`agent`] and
+//! [`follow`] (who looks), [`account`] (what came in is what is there), [`database`], [`nats`] and [`post`] (the
+//! servers that are killed), [`wait`], [`process`], [`ports`], [`random`].
 
 pub mod account;
 pub mod agent;
@@ -17,9 +17,11 @@ pub mod load;
 pub mod nats;
 pub mod pbx;
 pub mod ports;
+pub mod post;
 pub mod process;
 pub mod random;
 pub mod setup;
+pub mod visitor;
 pub mod wait;
 
 pub use agent::Agent;
@@ -29,6 +31,8 @@ pub use follow::Follower;
 pub use load::{Facts, Load};
 pub use nats::Nats;
 pub use pbx::{Call, Pbx};
+pub use post::Post;
 pub use random::Random;
 pub use setup::Setup;
+pub use visitor::Visitor;
 pub use wait::eventually;

@@ -22,6 +22,13 @@ pub const LINE: &str = "main";
 /// The auth token of [`LINE`].
 pub const SECRET: &str = "tested-auth-token-0123456789abcdef";
 
+/// The widget that [`Setup::widget`] makes, and what its site signs with.
+pub const WIDGET: &str = "site";
+/// The identity secret of [`WIDGET`].
+pub const IDENTITY: &str = "tested-identity-secret-0123456789abcdef";
+/// The mailbox that [`Setup::mailbox`] makes.
+pub const MAILBOX: &str = "support";
+
 /// How the program is to be run: its folder, its port, its configuration.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -80,6 +87,18 @@ impl Setup {
             .with("phone.main.region", "UA")
             .with("phone.main.zone", "Europe/Kyiv")
             .with("phone.main.auth_token", SECRET)
+    }
+
+    /// With a widget called [`WIDGET`], on any site.
+    pub fn widget(self) -> Self {
+        self.with("chat.site.origins", "*")
+            .with("chat.site.region", "UA")
+            .with("chat.site.identity_secret", IDENTITY)
+    }
+
+    /// With a mailbox called [`MAILBOX`] that takes what is handed in.
+    pub fn mailbox(self) -> Self {
+        self.with("email.support.address", "help@example.org").with("email.support.authserv_id", "mx.example.org")
     }
 
     /// With this store.
@@ -171,6 +190,26 @@ impl Setup {
         let status = ended(&mut child, PATIENCE).await;
         let read = |name: &str| fs::read_to_string(self.folder().join(name)).unwrap_or_default();
         Answer { code: status.code(), stdout: read(&stdout), stderr: read(&stderr), took: began.elapsed() }
+    }
+
+    /// Hands in a mail, as a mail system does.
+    ///
+    /// # Panics
+    /// When the command cannot be run.
+    pub async fn mail(&self, source: &str, mail: &str) -> Answer {
+        let file = self.folder().join("mail.eml");
+        fs::write(&file, mail).expect("could not write the mail");
+        let mut command = self.prepared(self.program.as_os_str());
+        command.args(["mail", "--source", source]).stdin(File::open(&file).expect("it was written"));
+        let began = Instant::now();
+        let out = tokio::task::spawn_blocking(move || command.output());
+        let out = out.await.expect("it was waited for").expect("could not start frontdesk");
+        Answer {
+            code: out.status.code(),
+            stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
+            took: began.elapsed(),
+        }
     }
 
     /// A token that is valid at once.

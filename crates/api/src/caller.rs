@@ -43,6 +43,9 @@ pub(crate) struct Caller {
     secret: Arc<str>,
 }
 
+/// A caller who is at least an agent.
+pub(crate) struct Agent(pub(crate) Caller);
+
 /// A caller who is at least a supervisor.
 pub(crate) struct Supervisor(pub(crate) Caller);
 
@@ -71,6 +74,15 @@ impl FromRequestParts<App> for Caller {
         let token = app.tokens.check(app.store.as_ref(), &token_id(secret)).await?;
         let token = token.ok_or_else(|| Problem::unknown_caller("the token is unknown or was revoked"))?;
         Ok(Caller { token, secret: secret.into() })
+    }
+}
+
+impl FromRequestParts<App> for Agent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        caller.needs(Role::Agent).map(|()| Agent(caller))
     }
 }
 

@@ -1,24 +1,37 @@
 //! Clients and their timelines.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
-use contact::{Channel, ClientId, EntryId, Identifier, IdentifierKind};
+use axum::http::StatusCode;
+use axum::response::Response;
+use contact::{Channel, ClientId, ConversationId, Deed, EntryId, Identifier, IdentifierKind, Permission};
 use jiff::Timestamp;
-use timeline::FindClients;
-use utoipa::IntoParams;
+use serde::Deserialize;
+use timeline::{Card, Entry, FindClients, Page};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use crate::App;
-use crate::caller::Caller;
+use crate::acts::perform;
+use crate::caller::{Agent, Caller};
 use crate::extract::{FromParams, Id, Params, Query};
+use crate::once::{self, Done, Write};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
+use crate::text::{Name, Text, given};
 use crate::views::{ClientJson, EntryJson};
 use crate::words;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(timeline))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, change))
+        .routes(routes!(timeline))
+        .routes(routes!(note))
 }
 
 #[derive(IntoParams)]
@@ -87,12 +100,62 @@ async fn list(
 }
 
 /// One client.
+///
+/// Of one who turned out to be another client, the client they are: its `id` is another than the one asked
+/// for.
 #[utoipa::path(get, path = "/v1/clients/{id}", tag = "clients", operation_id = "getClient",
     params(("id" = String, Path, description = "The client's id, `cli_…`.")),
     responses((status = 200, description = "The client.", body = ClientJson)))]
 async fn get(_: Caller, State(app): State<App>, Id(id): Id<ClientId>) -> Result<Json<ClientJson>, Problem> {
-    let card = app.store.clients(&[id]).await?.pop().ok_or_else(|| no_client(id))?;
-    Ok(Json(card.into()))
+    Ok(Json(card(&app, id).await?.into()))
+}
+
+/// What to change; what is not given stays.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ClientChange)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangeJson {
+    /// Up to 200 letters on one line; null or none forgets it, and the next channel that tells one is
+    /// believed.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 200, example = "Олена Коваль")]
+    name: Option<Option<Name>>,
+    #[serde(default)]
+    #[schema(schema_with = words::permissions)]
+    permissions: BTreeMap<String, Permission>,
+}
+
+/// Changes what a client is called, or how they want to be reached.
+///
+/// Where a channel is denied, an answer by it is refused from now on.
+#[utoipa::path(patch, path = "/v1/clients/{id}", tag = "clients", operation_id = "changeClient",
+    params(("id" = String, Path, description = "The client's id, `cli_…`.")), request_body = ChangeJson,
+    responses((status = 200, description = "The client as they are now.", body = ClientJson)))]
+async fn change(
+    Agent(caller): Agent,
+    State(app): State<App>,
+    Id(id): Id<ClientId>,
+    write: Write<once::Json<ChangeJson>>,
+) -> Result<Response, Problem> {
+    write
+        .act(&app, &caller, async |once::Json(change), asked| {
+            if change.name.is_none() && change.permissions.is_empty() {
+                return Err(Problem::bad("there is nothing to change; give a name or permissions"));
+            }
+            let name = change.name.map(|name| name.map_or_else(String::new, |Name(name)| name));
+            let channels = change.permissions.into_iter().map(|(name, said)| Ok((reached(&name)?, said)));
+            let channels = channels.collect::<Result<_, Problem>>()?;
+            perform(&app, &caller, asked, Deed::Change { client: id, name, channels }).await?;
+            Ok(Done::with(StatusCode::OK, &ClientJson::from(card(&app, id).await?)))
+        })
+        .await
+}
+
+fn reached(name: &str) -> Result<Channel, Problem> {
+    words::REACHED.into_iter().find(|channel| channel.as_str() == name).ok_or_else(|| {
+        let sentence = format!("nobody is reached by `{name}`; it is email, phone or chat");
+        Problem::field(format!("permissions.{name}"), sentence)
+    })
 }
 
 #[derive(IntoParams)]
@@ -121,16 +184,70 @@ async fn timeline(
     Id(id): Id<ClientId>,
     Query(query): Query<TimelineQuery>,
 ) -> Result<Json<Items<EntryJson>>, Problem> {
-    let entries = app.store.timeline(id, query.channel, query.page.wanted()).await?;
-    // Only an empty page may be one of a client who is not there.
-    if entries.is_empty() && app.store.clients(&[id]).await?.is_empty() {
-        return Err(no_client(id));
+    let mut entries = app.store.timeline(id, query.channel, query.page.wanted()).await?;
+    // Only an empty page may be one of a client who is not there, or who is another by now.
+    if entries.is_empty() {
+        let today = card(&app, id).await?.client.id;
+        if today != id {
+            entries = app.store.timeline(today, query.channel, query.page.wanted()).await?;
+        }
     }
     Ok(Json(query.page.of(entries, |entry| (entry.occurred_at, entry.id), EntryJson::from)))
 }
 
-fn no_client(id: ClientId) -> Problem {
-    Problem::missing(format!("there is no client {id}"))
+/// A word for whoever serves the client next.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewNote)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoteJson {
+    /// 1 to 20,000 letters; control characters are left out.
+    #[schema(value_type = String, min_length = 1, max_length = 20_000, example = "Prefers to be called after six.")]
+    text: Text,
+    /// The conversation it is about.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "cnv_019aa5bd3f977000c1b2c3d4e5f60718")]
+    conversation: Option<ConversationId>,
+}
+
+/// Puts a note on the client's timeline.
+///
+/// Notes are for us; the client never sees one.
+#[utoipa::path(post, path = "/v1/clients/{id}/notes", tag = "clients", operation_id = "addNote",
+    params(("id" = String, Path, description = "The client's id, `cli_…`.")), request_body = NoteJson,
+    responses((status = 201, description = "The entry that shows it.", body = EntryJson)))]
+async fn note(
+    Agent(caller): Agent,
+    State(app): State<App>,
+    Id(id): Id<ClientId>,
+    write: Write<once::Json<NoteJson>>,
+) -> Result<Response, Problem> {
+    write
+        .act(&app, &caller, async |once::Json(NoteJson { text: Text(text), conversation }), asked| {
+            let at = asked.at;
+            let acted = perform(&app, &caller, asked, Deed::Note { client: id, conversation, text }).await?;
+            let shown = entry(&app, card(&app, id).await?.client.id, at, acted.entry).await?;
+            let shown = shown.ok_or_else(|| Problem::missing("the note is on another timeline by now"))?;
+            Ok(Done::with(StatusCode::CREATED, &EntryJson::from(shown)))
+        })
+        .await
+}
+
+/// A client as they are today: of one who is merged, the one they were merged into.
+pub(crate) async fn card(app: &App, id: ClientId) -> Result<Card, Problem> {
+    let find = async |id| app.store.clients(&[id]).await.map(|mut cards| cards.pop());
+    let mut found = find(id).await?;
+    // One step leads there: nobody is merged into one who is merged too.
+    if let Some(today) = found.as_ref().and_then(|card| card.client.merged_into) {
+        found = find(today).await?;
+    }
+    found.ok_or_else(|| Problem::missing(format!("there is no client {id}")))
+}
+
+/// One entry of a timeline, which a page of one that begins right above it holds.
+async fn entry(app: &App, client: ClientId, at: Timestamp, id: EntryId) -> Result<Option<Entry>, Problem> {
+    let above = EntryId::from_uuid(Uuid::from_u128(id.uuid().as_u128().saturating_add(1)));
+    let page = Page { after: Some((at, above)), limit: 1 };
+    Ok(app.store.timeline(client, None, page).await?.pop().filter(|entry| entry.id == id))
 }
 
 #[cfg(test)]

@@ -1,29 +1,36 @@
 //! Contacts: every interaction with all that was told about it, and what arrived byte for byte.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use contact::{Channel, ContactId, Raw, SourceName};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use contact::{Channel, ClientId, ContactId, Deed, Raw, SourceName};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use timeline::{FindContacts, Logged};
+use timeline::{Entry, FindContacts, Logged};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
-use crate::caller::Caller;
+use crate::acts::perform;
+use crate::attachments::offered;
+use crate::caller::{Caller, Supervisor};
 use crate::extract::{FromParams, Id, Params, Query};
+use crate::once::{self, Done, Write};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
+use crate::text::Reason;
 use crate::views::ContactJson;
 use crate::words;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(raw))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(raw))
+        .routes(routes!(move_to))
 }
 
 /// A contact with every event of it.
@@ -89,7 +96,8 @@ async fn list(
 ) -> Result<Json<Items<ContactJson>>, Problem> {
     let find = FindContacts { channel: query.channel, source: query.source, nobodys: query.client.is_some() };
     let entries = app.store.contacts(&find, query.page.wanted()).await?;
-    Ok(Json(query.page.of(entries, |entry| entry.contact, ContactJson::from)))
+    let contacts = entries.into_iter().filter_map(|entry| Some((entry.contact?, entry))).collect();
+    Ok(Json(query.page.of(contacts, |(id, _)| *id, |(id, entry)| ContactJson::new(id, entry))))
 }
 
 /// One contact with everything that was told about it.
@@ -101,9 +109,9 @@ async fn get(
     State(app): State<App>,
     Id(id): Id<ContactId>,
 ) -> Result<Json<ContactDetailJson>, Problem> {
-    let (entry, events) = app.store.contact(id).await?.ok_or_else(|| no_contact(id))?;
+    let (entry, events) = find(&app, id).await?;
     let events = events.into_iter().map(|logged| show(id, logged)).collect();
-    Ok(Json(ContactDetailJson { contact: entry.into(), events }))
+    Ok(Json(ContactDetailJson { contact: ContactJson::new(id, entry), events }))
 }
 
 fn show(id: ContactId, logged: Logged) -> ContactEventJson {
@@ -116,7 +124,7 @@ fn show(id: ContactId, logged: Logged) -> ContactEventJson {
 }
 
 /// Of any version, readable by today's normaliser or not.
-fn payload(logged: &Logged) -> Value {
+pub(crate) fn payload(logged: &Logged) -> Value {
     serde_json::from_str(&logged.payload).unwrap_or(Value::Null)
 }
 
@@ -146,7 +154,7 @@ async fn raw(
     Id(id): Id<ContactId>,
     Query(query): Query<RawQuery>,
 ) -> Result<Response, Problem> {
-    let (_, events) = app.store.contact(id).await?.ok_or_else(|| no_contact(id))?;
+    let (_, events) = find(&app, id).await?;
     let raw = events
         .iter()
         .map(|logged| (logged.position, payload(logged)))
@@ -164,14 +172,45 @@ async fn raw(
     };
     let media_type = HeaderValue::from_str(&raw.media_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let mut response = Body::from(bytes).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, media_type);
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    Ok(response)
+    Ok(offered(bytes, media_type, HeaderValue::from_static("attachment")))
 }
 
-fn no_contact(id: ContactId) -> Problem {
-    Problem::missing(format!("there is no contact {id}"))
+/// Whose the contact is.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Move)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MoveJson {
+    /// The client it belongs to; without one, a new client.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "cli_019aa5bd3f9770008f6a2d0c7c2b9e11")]
+    client: Option<ClientId>,
+    /// 1 to 500 letters, for whoever wonders later.
+    #[schema(value_type = String, min_length = 1, max_length = 500, example = "Her husband called from her phone.")]
+    reason: Reason,
+}
+
+/// Gives a contact to another client, or to a new one.
+///
+/// It stays there, whatever else is told about it.
+#[utoipa::path(post, path = "/v1/contacts/{id}/move", tag = "contacts", operation_id = "moveContact",
+    params(("id" = String, Path, description = "The contact's id, `con_…`.")), request_body = MoveJson,
+    responses((status = 200, description = "The contact as it is now.", body = ContactJson)))]
+async fn move_to(
+    Supervisor(caller): Supervisor,
+    State(app): State<App>,
+    Id(id): Id<ContactId>,
+    write: Write<once::Json<MoveJson>>,
+) -> Result<Response, Problem> {
+    write
+        .act(&app, &caller, async |once::Json(MoveJson { client, reason: Reason(reason) }), asked| {
+            perform(&app, &caller, asked, Deed::Move { contact: id, client, reason }).await?;
+            Ok(Done::with(StatusCode::OK, &ContactJson::new(id, find(&app, id).await?.0)))
+        })
+        .await
+}
+
+/// The contact's entry, and every event of it.
+pub(crate) async fn find(app: &App, id: ContactId) -> Result<(Entry, Vec<Logged>), Problem> {
+    let found = app.store.contact(id).await?;
+    found.ok_or_else(|| Problem::missing(format!("there is no contact {id}")))
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use contact::email::Attachment;
 use contact::{Channel, Raw, SourceName, Suspect};
 use serde::Serialize;
 use timeline::DeadLetter;
@@ -38,6 +39,18 @@ pub trait Desk: Send + Sync {
 
     /// The bytes of a raw that is not inside its event; `None` when they are gone.
     async fn blob(&self, raw: &Raw) -> Result<Option<Bytes>, DeskError>;
+
+    /// The file of this digest (64 lower-case hex digits) in the mail that this raw is, decoded, with what
+    /// its sender says about it; `None` when the raw is gone or has no such file.
+    async fn attachment(&self, raw: &Raw, sha256: &str) -> Result<Option<(Attachment, Bytes)>, DeskError>;
+
+    /// Whether what is written to a client can leave by this source; otherwise why not, as a sentence for
+    /// whoever wrote it.
+    fn can_answer(&self, source: &SourceName) -> Result<(), String>;
+
+    /// An act was committed, and the feed has come to this position: a hint to other processes, which may
+    /// be late, twice or lost. This process's own feed is awake already. Does not wait.
+    fn acted(&self, feed_position: i64);
 }
 
 /// One configured mailbox, line or widget.

@@ -1,5 +1,7 @@
 //! The OpenAPI document and its page.
 
+use std::collections::HashSet;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
@@ -89,11 +91,12 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
 }
 
 /// A field that can be null is there and null, so every field of an answer is there; only a problem
-/// leaves out the field it has not.
+/// leaves out the field it has not, and what a body may leave out it says itself.
 fn always_there(document: &mut OpenApi) {
+    let asked = bodies(document);
     let Some(components) = &mut document.components else { return };
     for (name, schema) in &mut components.schemas {
-        if *name == ProblemJson::name() {
+        if *name == ProblemJson::name() || asked.contains(name) {
             continue;
         }
         let mut parts = match schema {
@@ -106,6 +109,22 @@ fn always_there(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// The schemas that requests are made of.
+fn bodies(document: &mut OpenApi) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for item in document.paths.paths.values_mut() {
+        for (operation, _) in operations(item) {
+            let Some(RefOr::T(body)) = &operation.request_body else { continue };
+            for content in body.content.values() {
+                if let RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) = content {
+                    names.extend(reference.ref_location.rsplit('/').next().map(str::to_owned));
+                }
+            }
+        }
+    }
+    names
 }
 
 /// Every operation of a path, and whether it writes.

@@ -106,11 +106,37 @@ impl<T: FromStr<Err: Display>> FromRequestParts<App> for Id<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, app)
-            .await
-            .map_err(|_| Problem::field("id", "the path is not UTF-8"))?;
-        let text = params.iter().find(|(name, _)| *name == "id").map_or("", |(_, value)| value);
-        text.parse().map(Id).map_err(|error| Problem::field("id", error))
+        from_path(parts, app, "id").await.map(Id)
+    }
+}
+
+async fn from_path<T: FromStr<Err: Display>>(parts: &mut Parts, app: &App, name: &str) -> Result<T, Problem> {
+    let params = RawPathParams::from_request_parts(parts, app)
+        .await
+        .map_err(|_| Problem::field(name, "the path is not UTF-8"))?;
+    let text = params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+    text.parse().map_err(|error| Problem::field(name, error))
+}
+
+/// The `{sha256}` of the path: 64 lower-case hex digits.
+pub(crate) struct Sha256Hex(pub(crate) String);
+
+impl FromRequestParts<App> for Sha256Hex {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        from_path(parts, app, "sha256").await
+    }
+}
+
+impl FromStr for Sha256Hex {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if is_hex(text, 64) {
+            return Ok(Sha256Hex(text.to_owned()));
+        }
+        Err(Invalid(format!("`{text}` is no digest of a file; it reads 64 hex digits")))
     }
 }
 
@@ -122,9 +148,13 @@ impl FromStr for HexId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if is_hex(text, 32) {
             return Ok(HexId(text.to_owned()));
         }
         Err(Invalid(format!("`{text}` is no id of this kind; it reads 32 hex digits")))
     }
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -5,11 +5,14 @@
 //! to a caller. What it needs beyond the store it asks of a [`Desk`].
 //!
 //! Reading order: [`router`] below (what is served), `problem` (errors), `caller` (tokens and roles),
-//! `extract` and `paging` (reading a request), `once` (writes), `views` (the shapes); then one module
-//! per noun: `clients`, `contacts`, `conversations`, `letters`, `quarantine`, `tokens`, `house`; then the
+//! `extract`, `paging` and `text` (reading a request), `once` and `acts` (writes), `views` (the shapes);
+//! then one module per noun: `clients`, `merges`, `contacts`, `attachments`, `conversations`, `letters`,
+//! `quarantine`, `tokens`, `house`; then the
 //! live part: `join` (pure), `feed`, `events`; last `layers`, `metrics`, `document`. The decisions behind
 //! them are in this crate's README.
 
+mod acts;
+mod attachments;
 mod caller;
 mod clients;
 mod contacts;
@@ -23,11 +26,13 @@ mod house;
 mod join;
 mod layers;
 mod letters;
+mod merges;
 pub mod metrics;
 mod once;
 mod paging;
 mod problem;
 mod quarantine;
+mod text;
 mod tokens;
 mod views;
 mod words;
@@ -52,8 +57,9 @@ pub use problem::MEDIA_TYPE as PROBLEM_MEDIA_TYPE;
 
 use problem::Problem;
 
-/// The largest body of a request, in bytes; a larger one is 413.
-pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+/// The largest body of a request, in bytes; a larger one is 413. The longest text has room, each of its
+/// letters escaped.
+pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 
 /// What the API is made of.
 pub struct Parts {
@@ -92,7 +98,9 @@ pub fn router(parts: Parts) -> Router {
 fn routes() -> OpenApiRouter<App> {
     let quick = OpenApiRouter::new()
         .merge(clients::routes())
+        .merge(merges::routes())
         .merge(contacts::routes())
+        .merge(attachments::routes())
         .merge(conversations::routes())
         .merge(letters::routes())
         .merge(quarantine::routes())

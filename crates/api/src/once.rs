@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use timeline::Answered;
 
 use crate::App;
-use crate::caller::Caller;
+use crate::caller::{Caller, token_id};
 use crate::problem::Problem;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -31,6 +31,13 @@ pub(crate) struct Write<T> {
     /// Of method, path, query and body: what makes it the same request.
     digest: String,
     body: T,
+}
+
+/// Which act of the log a request asks for, and when it was asked for first.
+pub(crate) struct Asked {
+    /// The id of its event.
+    pub(crate) id: String,
+    pub(crate) at: Timestamp,
 }
 
 /// What a write answers when it was done.
@@ -170,6 +177,48 @@ impl<T: Body> Write<T> {
         }
         Ok(done.into_response())
     }
+
+    /// As [`Write::once`], for an act of the log. The answer may be lost when the act is not (the process
+    /// ends between the two), and two processes may get the same request at once: so what makes it the
+    /// same act, id and time, is settled in the store before it is done.
+    pub(crate) async fn act<Fut>(
+        self,
+        app: &App,
+        caller: &Caller,
+        act: impl FnOnce(T, Asked) -> Fut + Send,
+    ) -> Result<Response, Problem>
+    where
+        T: Send,
+        Fut: Future<Output = Result<Done, Problem>> + Send,
+    {
+        let keyed = self.key.clone().map(|key| (key, self.digest.clone()));
+        self.once(app, caller, async move |body| {
+            let asked = match keyed {
+                Some((key, request)) => settled(app, caller, &key, request).await?,
+                None => Asked { id: token_id(&app.desk.secret()), at: micros((app.clock)()) },
+            };
+            act(body, asked).await
+        })
+        .await
+    }
+}
+
+/// The act of this request under this key: whoever asked first said when.
+async fn settled(app: &App, caller: &Caller, key: &str, request: String) -> Result<Asked, Problem> {
+    let mut hash = Sha256::new();
+    for part in [caller.token.id.as_str(), key, &request] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    // Beside the answers, under a name that no token has.
+    let (acts, slot) = (format!("{} acts", caller.token.id), hex::encode(hash.clone().finalize()));
+    let now = micros((app.clock)());
+    let asking = Answered { request, status: StatusCode::ACCEPTED.as_u16(), body: Vec::new(), at: now };
+    app.store.remember(&acts, &slot, &asking, now - REMEMBERED).await?;
+    let at = app.store.answered(&acts, &slot).await?.map_or(now, |asked| asked.at);
+    hash.update(at.as_microsecond().to_le_bytes());
+    let full: [u8; 32] = hash.finalize().into();
+    Ok(Asked { id: hex::encode(full).chars().take(32).collect(), at })
 }
 
 /// Seals an answer, or opens it: an answer may hold a new token's secret, which no store of ours may

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use timeline::StoreError;
+use timeline::act::{ActError, Refusal};
 use utoipa::ToSchema;
 
 use crate::desk::DeskError;
@@ -18,6 +19,11 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Seconds after which a caller may try again when something of ours is away.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
+/// The type of a problem that its status says everything about (RFC 9457 section 4.2.1).
+const SAID_BY_STATUS: &str = "about:blank";
+/// The client has said that they do not want it: no role and no second try changes that.
+const UNWANTED: &str = "/problems/unwanted-by-client";
+
 /// An error a caller can act on: a status, a sentence, and the field at fault where there is one. It
 /// never shows what lies inside (SQL, addresses, secrets); the cause goes to the log with the request.
 #[derive(Clone, Debug)]
@@ -26,8 +32,10 @@ pub(crate) struct Problem(Box<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     status: StatusCode,
+    r#type: &'static str,
     detail: String,
     field: Option<String>,
+    owner: Option<String>,
     header: Option<(header::HeaderName, HeaderValue)>,
     cause: Option<Cause>,
 }
@@ -41,27 +49,40 @@ pub(crate) struct Cause(pub(crate) Arc<dyn Error + Send + Sync>);
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemJson {
-    /// Always `about:blank`: the status says which kind of problem it is.
+    /// `about:blank` where the status says which kind of problem it is; `/problems/unwanted-by-client` where
+    /// the client does not let us do it.
     #[schema(example = "about:blank")]
     r#type: &'static str,
-    /// The status in words.
+    /// The type in words.
     #[schema(example = "Bad Request")]
     title: &'static str,
     /// The HTTP status.
     #[schema(example = 400)]
     status: u16,
     /// A sentence for a person.
-    #[schema(example = "`fax` is no channel; it is email, phone or chat")]
+    #[schema(example = "`fax` is no channel; it is email, phone, chat or desk")]
     detail: String,
     /// The parameter, header or field of the body at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "channel")]
     field: Option<String>,
+    /// The agent who has what was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Mia")]
+    owner: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self(Box::new(Inner { status, detail: detail.into(), field: None, header: None, cause: None }))
+        Self(Box::new(Inner {
+            status,
+            r#type: SAID_BY_STATUS,
+            detail: detail.into(),
+            field: None,
+            owner: None,
+            header: None,
+            cause: None,
+        }))
     }
 
     /// 400: this parameter, header or field of the body is not what it should be.
@@ -85,6 +106,13 @@ impl Problem {
     /// 403: we know who is calling, and they may not.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 403: the client does not want it.
+    fn unwanted(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::FORBIDDEN, detail);
+        problem.0.r#type = UNWANTED;
+        problem
     }
 
     /// 404: there is no such thing.
@@ -147,6 +175,21 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<ActError> for Problem {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::Store(error) => error.into(),
+            ActError::Refused(Refusal::Missing(sentence)) => Problem::missing(sentence),
+            ActError::Refused(Refusal::Denied(sentence)) => Problem::unwanted(sentence),
+            ActError::Refused(Refusal::Conflict { sentence, owner }) => {
+                let mut problem = Problem::conflict(sentence);
+                problem.0.owner = owner;
+                problem
+            }
+        }
+    }
+}
+
 impl From<DeskError> for Problem {
     fn from(error: DeskError) -> Self {
         match error {
@@ -161,9 +204,12 @@ impl From<DeskError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Inner { status, detail, field, header, cause } = *self.0;
-        let title = status.canonical_reason().unwrap_or("Error");
-        let json = ProblemJson { r#type: "about:blank", title, status: status.as_u16(), detail, field };
+        let Inner { status, r#type, detail, field, owner, header, cause } = *self.0;
+        let title = match r#type {
+            UNWANTED => "The client does not want it",
+            _ => status.canonical_reason().unwrap_or("Error"),
+        };
+        let json = ProblemJson { r#type, title, status: status.as_u16(), detail, field, owner };
         let body = serde_json::to_vec(&json).expect("a problem has no map with keys that are not text");
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         response.headers_mut().extend(header);

@@ -1,8 +1,10 @@
 //! The shapes callers see. Field names and nulls are the contract: nothing here is renamed lightly.
 
+use std::collections::BTreeMap;
+
 use contact::{
-    Channel, ClientId, ContactId, ConversationId, Direction, EntryId, IdentifierKind, Level, SourceName,
-    Trust,
+    Channel, ClientId, ContactId, ConversationId, Direction, EntryId, Identifier, IdentifierKind, Level,
+    Permission, SourceName, Trust,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,7 +24,13 @@ pub(crate) struct ClientJson {
     /// Null until somebody sorts clients into segments.
     segment: Option<String>,
     identifiers: Vec<IdentifierJson>,
+    #[schema(schema_with = words::permissions)]
+    permissions: BTreeMap<Channel, Permission>,
     last_contact_at: Timestamp,
+    /// They turned out to be this client, who has everything of theirs. Only `/v1/events` shows such a one;
+    /// elsewhere the client they became stands in their place.
+    #[schema(value_type = Option<String>)]
+    merged_into: Option<ClientId>,
 }
 
 /// An address of a client, and how sure we are that it is theirs.
@@ -72,16 +80,33 @@ pub(crate) struct EntryJson {
     /// Null when the channel told no address that could be anybody's.
     #[schema(value_type = Option<String>)]
     client: Option<ClientId>,
-    #[schema(value_type = String, example = "con_019aa5bd3f977000b1b2c3d4e5f60718")]
-    contact: ContactId,
+    /// Null where `kind` is not `contact`: an answer, a note, a change.
+    #[schema(value_type = Option<String>, example = "con_019aa5bd3f977000b1b2c3d4e5f60718")]
+    contact: Option<ContactId>,
     #[schema(value_type = Option<String>)]
     conversation: Option<ConversationId>,
+    /// Who of us wrote or did it; null where nobody of us did.
     agent: Option<String>,
     /// One line for a person.
     #[schema(example = "Missed call, rang 21 s")]
     summary: String,
-    /// By channel. A call: `call_id`, `state`, `outcome`, `rang_s`, `talked_s`, `from`, `to`, and where
-    /// there are any `extensions`, `recordings`, `transcripts`.
+    /// By kind and channel; more fields may come.
+    ///
+    /// - A call: `call_id`, `state`, `outcome`, `rang_s`, `talked_s`, `from`, `to`, and where there are any
+    ///   `extensions`, `recordings`, `transcripts`.
+    /// - A mail: `message_id`, `in_reply_to`, `subject`, `text` (what was written this time), `html`
+    ///   (sanitised), `quoted`, `signature`, `forwarded_from`, `from`, `to`, `cc`, `reply_to`, `attachments`
+    ///   (each `name`, `media_type`, `size`, `sha256`; the bytes are under
+    ///   `/v1/contacts/{id}/attachments/{sha256}`), `destinations` (the mailboxes of ours it came to),
+    ///   `sent_at`, `automatic`, `looks_automatic`, and where there are any `report`, `authentication`, `cut`.
+    /// - A chat line of the visitor: `message_id`, `text`, `seq` (its number within the chat), `page`.
+    /// - An answer (`kind` is `reply`, `rev` rises with its `state`): `text`, `to`, `state` (`queued`,
+    ///   `deferred`, `uncertain`, `sent`, `failed`), `attempts`, and where there are any `subject`, `seq`,
+    ///   `next_try_at`, `detail` (what the other side said last), `message_id`, `instead_of` (the answer in
+    ///   a chat that this mail brings because it was not read there).
+    /// - A note: `text`.
+    /// - A change: `reason`, and of two clients made one `merge`, `absorbed`; taken apart again `merge`,
+    ///   `apart`; of a contact given to another client `contact`.
     #[schema(value_type = Object)]
     content: Box<RawValue>,
 }
@@ -139,6 +164,10 @@ pub(crate) struct ConversationJson {
     /// The call we owe; null when none was ever owed.
     callback: Option<CallbackJson>,
     last_entry: Option<EntryJson>,
+    /// It turned out to be part of this one. Only `/v1/events` shows such a one; elsewhere the conversation
+    /// it became part of stands in its place.
+    #[schema(value_type = Option<String>)]
+    continued_in: Option<ConversationId>,
 }
 
 /// An outbound call we owe, or owed.
@@ -155,22 +184,26 @@ pub(crate) struct CallbackJson {
     done_at: Option<Timestamp>,
 }
 
+impl IdentifierJson {
+    pub(crate) fn new(identifier: Identifier, level: Level) -> Self {
+        Self { kind: identifier.kind, value: identifier.value, level }
+    }
+}
+
 impl From<Card> for ClientJson {
     fn from(Card { client, identifiers }: Card) -> Self {
         let identifiers = identifiers
             .into_iter()
-            .map(|holder| IdentifierJson {
-                kind: holder.identifier.kind,
-                value: holder.identifier.value,
-                level: holder.level,
-            })
+            .map(|holder| IdentifierJson::new(holder.identifier, holder.level))
             .collect();
         Self {
             id: client.id,
             name: client.name,
             segment: client.segment,
             identifiers,
+            permissions: client.permissions,
             last_contact_at: client.last_contact_at,
+            merged_into: client.merged_into,
         }
     }
 }
@@ -203,10 +236,11 @@ impl From<Entry> for EntryJson {
     }
 }
 
-impl From<Entry> for ContactJson {
-    fn from(entry: Entry) -> Self {
+impl ContactJson {
+    /// What the entry shows of this contact.
+    pub(crate) fn new(id: ContactId, entry: Entry) -> Self {
         Self {
-            id: entry.contact,
+            id,
             channel: entry.channel,
             direction: entry.direction,
             source: entry.source,
@@ -243,6 +277,7 @@ impl ConversationJson {
                 done_at: callback.done_at,
             }),
             last_entry: last.map(EntryJson::from),
+            continued_in: row.continued_in,
         }
     }
 }

@@ -2,8 +2,8 @@
 //! that the document cannot fall behind.
 
 use contact::{Channel, Direction, IdentifierKind, Level, Trust};
-use timeline::{EntryKind, LetterState, Role, Status};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use timeline::{EntryKind, LetterState, ReplyState, Role, Status};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 
 fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
@@ -37,6 +37,26 @@ pub(crate) fn entry_kind() -> Object {
 pub(crate) fn status() -> Object {
     one_of(Status::ALL.iter().map(|word| word.as_str()))
 }
+
+pub(crate) fn reply_state() -> Object {
+    one_of(ReplyState::ALL.iter().map(|word| word.as_str()))
+}
+
+/// By channel, whether we may write or call there.
+pub(crate) fn permissions() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "What the client said about being reached, by channel. Where they said nothing, it is allowed; \
+             what a change does not name stays as it is.",
+        ))
+        .property_names(Some(one_of(REACHED.map(Channel::as_str))))
+        .additional_properties(Some(Schema::from(one_of(["allow", "deny"]))))
+        .build()
+}
+
+/// The channels on which a client can be reached.
+pub(crate) const REACHED: [Channel; 3] = [Channel::Email, Channel::Phone, Channel::Chat];
 
 pub(crate) fn role() -> Object {
     one_of(Role::ALL.iter().map(|word| word.as_str()))

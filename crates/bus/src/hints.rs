@@ -1,28 +1,26 @@
-//! Hints that the feed has grown. The table is the truth: a lost hint costs a moment.
+//! What is said and not kept: hints that the feed has grown, and signs of life about chats. The tables are
+//! the truth: what is lost here costs a moment.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tracing::debug;
 
 use crate::conn::Session;
 use crate::publish::Bus;
-use crate::topology::HINTS;
+use crate::topology::{HINTS, SIGNALS};
 
 /// A hint is worth no more waiting than this.
 const BRIEFLY: Duration = Duration::from_millis(50);
+/// Signs of life a slow listener may lag behind before it misses some.
+const SIGNALS_KEPT: usize = 1024;
 
 impl Bus {
     /// Tells whoever listens that the feed has reached `position`. Best effort.
     pub async fn hint(&self, position: u64) {
-        let Some(session) = self.conn.session() else { return };
-        let publish = session.client.publish(HINTS, position.to_string().into());
-        match tokio::time::timeout(BRIEFLY, publish).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!("a hint was not sent: {error}"),
-            Err(_) => debug!("a hint was not sent in time"),
-        }
+        self.say(HINTS, position.to_string().into()).await;
     }
 
     /// The last position hinted; 0 before the first. It is also marked as changed whenever
@@ -31,51 +29,88 @@ impl Bus {
         let (sender, receiver) = watch::channel(0);
         let bus = self.clone();
         self.tracker.spawn(async move {
+            let heard = |said: Option<Bytes>| match said {
+                None => sender.send_modify(|_| {}),
+                Some(hint) => match std::str::from_utf8(&hint).ok().and_then(|text| text.parse().ok()) {
+                    Some(position) => {
+                        sender.send_replace(position);
+                    }
+                    None => debug!("a hint that is no position was ignored"),
+                },
+            };
             tokio::select! {
                 () = bus.stop.cancelled() => {}
                 // Nobody listens any more.
                 () = sender.closed() => {}
-                () = bus.listen(&sender) => {}
+                () = bus.listen(HINTS, heard) => {}
             }
         });
         receiver
     }
 
-    async fn listen(&self, sender: &watch::Sender<u64>) {
+    /// Tells every process that listens. Best effort.
+    pub async fn signal(&self, what: Bytes) {
+        self.say(SIGNALS, what).await;
+    }
+
+    /// What anybody signals from now on, oneself included, until the bus stops. An empty one says that
+    /// listening began (again), so that some may have been missed.
+    pub fn signals(&self) -> broadcast::Sender<Bytes> {
+        let (sender, _) = broadcast::channel(SIGNALS_KEPT);
+        let (bus, heard) = (self.clone(), sender.clone());
+        self.tracker.spawn(async move {
+            let heard = |said: Option<Bytes>| {
+                // Without listeners there is nobody to miss it.
+                heard.send(said.unwrap_or_default()).ok();
+            };
+            tokio::select! {
+                () = bus.stop.cancelled() => {}
+                () = bus.listen(SIGNALS, heard) => {}
+            }
+        });
+        sender
+    }
+
+    async fn say(&self, subject: &'static str, what: Bytes) {
+        let Some(session) = self.conn.session() else { return };
+        let publish = session.client.publish(subject, what);
+        match tokio::time::timeout(BRIEFLY, publish).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!("a hint was not sent: {error}"),
+            Err(_) => debug!("a hint was not sent in time"),
+        }
+    }
+
+    /// Calls `heard` with everything said on `subject`, and with `None` whenever listening begins (again).
+    async fn listen(&self, subject: &'static str, heard: impl Fn(Option<Bytes>)) {
         let mut link = self.link();
         while let Some(session) = self.conn.wait().await {
-            self.hear(&session, sender).await;
+            hear(&session, subject, &heard).await;
             session.condemn();
             if link.wait_for(|link| link.generation > session.generation).await.is_err() {
                 return;
             }
         }
     }
+}
 
-    /// Until the session is gone.
-    async fn hear(&self, session: &Session, sender: &watch::Sender<u64>) {
-        let mut hints = match session.client.subscribe(HINTS).await {
-            Ok(hints) => hints,
-            Err(error) => return debug!("could not listen for hints: {error}"),
+/// Until the session is gone.
+async fn hear(session: &Session, subject: &'static str, heard: &impl Fn(Option<Bytes>)) {
+    let mut said = match session.client.subscribe(subject).await {
+        Ok(said) => said,
+        Err(error) => return debug!("could not listen to {subject}: {error}"),
+    };
+    // An answer to a later question means that the broker has seen the subscription.
+    if let Err(error) = session.js.query_account().await {
+        return debug!("could not listen to {subject}: {error}");
+    }
+    heard(None);
+    loop {
+        let message = tokio::select! {
+            () = session.gone.cancelled() => return,
+            message = said.next() => message,
         };
-        // An answer to a later question means that the broker has seen the subscription.
-        if let Err(error) = session.js.query_account().await {
-            return debug!("could not listen for hints: {error}");
-        }
-        sender.send_modify(|_| {});
-        loop {
-            let hint = tokio::select! {
-                () = session.gone.cancelled() => return,
-                hint = hints.next() => hint,
-            };
-            let Some(hint) = hint else { return };
-            let position = std::str::from_utf8(&hint.payload).ok().and_then(|text| text.parse().ok());
-            match position {
-                Some(position) => {
-                    sender.send_replace(position);
-                }
-                None => debug!("a hint that is no position was ignored"),
-            }
-        }
+        let Some(message) = message else { return };
+        heard(Some(message.payload));
     }
 }

@@ -12,7 +12,8 @@
 //!
 //! Reading order: [`topology`] (what exists on the broker, and why), `conn` (one connection, its
 //! generations), `publish` ([`Bus`]: in), `handler` and `judge` (the verdicts), `lane` and `consume`
-//! (out), `hints`, then [`server`] (the local nats-server). `names` lists the metrics.
+//! (out), `hints`, [`kv`] (what processes agree on), then [`server`] (the local nats-server). `names`
+//! lists the metrics.
 
 mod backoff;
 mod conn;
@@ -20,6 +21,7 @@ mod consume;
 mod handler;
 mod hints;
 mod judge;
+pub mod kv;
 mod lane;
 mod names;
 mod publish;

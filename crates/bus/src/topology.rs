@@ -1,4 +1,5 @@
-//! What exists on the broker: one table of streams and consumers, with the reason of each number.
+//! What exists on the broker: one table of streams and consumers, with the reason of each number. The
+//! buckets have theirs in [`kv`].
 //!
 //! Whoever connects makes the broker look like this table before anything is published or pulled.
 //! Configurations are always sent whole, because the server resets what is left out.
@@ -12,7 +13,7 @@ use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 use tracing::warn;
 
-use crate::names;
+use crate::{kv, names};
 
 /// Contacts, as they happen.
 pub const CONTACTS: Stream = Stream {
@@ -40,17 +41,32 @@ pub const QUARANTINE: Stream = Stream {
     bytes: Bytes::Fixed(64 << 20),
 };
 
+/// Tries at bringing answers to clients, on their way to the connector that owns the channel.
+pub const REPLIES: Stream = Stream {
+    name: "REPLIES",
+    subjects: "reply.v1.>",
+    max_age: Duration::from_secs(7 * DAY),
+    // The store knows every answer that is due; here are only those handed out.
+    bytes: Bytes::Fixed(64 << 20),
+};
+
 /// The core's consumer of [`CONTACTS`]. Its ack floor is what retires a record from a journal.
-pub const RECORDER: Consumer = Consumer { name: "recorder", stream: &CONTACTS };
+pub const RECORDER: Consumer = Consumer { name: "recorder", stream: &CONTACTS, filter: "" };
 /// The core's consumer of [`IMPORTS`].
-pub const IMPORTER: Consumer = Consumer { name: "importer", stream: &IMPORTS };
+pub const IMPORTER: Consumer = Consumer { name: "importer", stream: &IMPORTS, filter: "" };
 /// The core's consumer of [`QUARANTINE`].
-pub const QUARANTINED: Consumer = Consumer { name: "quarantine", stream: &QUARANTINE };
+pub const QUARANTINED: Consumer = Consumer { name: "quarantine", stream: &QUARANTINE, filter: "" };
+/// The consumer of [`REPLIES`] of everybody who sends mails.
+pub const MAIL_COURIER: Consumer =
+    Consumer { name: "courier-email", stream: &REPLIES, filter: "reply.v1.email.>" };
+/// The consumer of [`REPLIES`] of everybody who has visitors.
+pub const CHAT_COURIER: Consumer =
+    Consumer { name: "courier-chat", stream: &REPLIES, filter: "reply.v1.chat.>" };
 
 /// Every stream.
-pub const STREAMS: [&Stream; 3] = [&CONTACTS, &IMPORTS, &QUARANTINE];
+pub const STREAMS: [&Stream; 4] = [&CONTACTS, &IMPORTS, &QUARANTINE, &REPLIES];
 /// Every consumer.
-pub const CONSUMERS: [&Consumer; 3] = [&RECORDER, &IMPORTER, &QUARANTINED];
+pub const CONSUMERS: [&Consumer; 5] = [&RECORDER, &IMPORTER, &QUARANTINED, &MAIL_COURIER, &CHAT_COURIER];
 
 /// What a killed recorder had in hand comes again after this. Batches take milliseconds; one that takes
 /// longer says so in time with progress acks.
@@ -65,6 +81,8 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// The subject of hints that the feed has grown. Core NATS: nothing is kept.
 pub(crate) const HINTS: &str = "hint.v1.feed";
+/// The subject of signs of life about chats. Core NATS: nothing is kept.
+pub(crate) const SIGNALS: &str = "live.v1.chat";
 
 /// A stream of the table.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,6 +98,8 @@ pub struct Stream {
 pub struct Consumer {
     name: &'static str,
     stream: &'static Stream,
+    /// The subjects it is given; empty: all of the stream.
+    filter: &'static str,
 }
 
 /// How large a stream may become. At the bound it refuses new messages (back-pressure into the
@@ -139,6 +159,7 @@ impl Consumer {
         pull::Config {
             durable_name: Some(self.name.to_owned()),
             deliver_policy: DeliverPolicy::All,
+            filter_subject: self.filter.to_owned(),
             ack_policy: AckPolicy::Explicit,
             ack_wait: ACK_WAIT,
             // Never given up by the broker: only the core decides that a message is a dead letter.
@@ -164,6 +185,11 @@ pub fn quarantine_subject(channel: &str, source_name: &str) -> String {
     format!("quarantine.v1.{channel}.{source_name}")
 }
 
+/// The subject of a try at bringing an answer to a client.
+pub fn reply_subject(channel: &str, source_name: &str) -> String {
+    format!("reply.v1.{channel}.{source_name}")
+}
+
 /// Whether one of our streams takes this subject.
 pub(crate) fn covers(subject: &str) -> bool {
     STREAMS.iter().any(|stream| {
@@ -172,9 +198,9 @@ pub(crate) fn covers(subject: &str) -> bool {
     })
 }
 
-/// The room the broker must grant to all streams together; it reserves it when they are made.
+/// The room the broker must grant to all streams and buckets together; it reserves it when they are made.
 pub fn reserved_bytes(max_bytes: u64) -> u64 {
-    STREAMS.iter().map(|stream| stream.max_bytes(max_bytes)).sum()
+    STREAMS.iter().map(|stream| stream.max_bytes(max_bytes)).sum::<u64>() + kv::reserved_bytes()
 }
 
 /// What of the table comes from configuration.
@@ -212,6 +238,10 @@ pub(crate) async fn ensure(js: &Context, size: &Size) -> Result<Created, EnsureE
     }
     for consumer in CONSUMERS {
         ensure_consumer(js, consumer).await?;
+    }
+    for bucket in kv::BUCKETS {
+        let declared = kv::declare(js, bucket, size.replicas).await;
+        declared.map_err(failed(format!("declare bucket {}", bucket.name())))?;
     }
     Ok(created)
 }
@@ -262,6 +292,7 @@ mod tests {
             (contact_subject("phone", "main-line"), &CONTACTS),
             (import_subject("email", "support"), &IMPORTS),
             (quarantine_subject("phone", "main-line"), &QUARANTINE),
+            (reply_subject("email", "support"), &REPLIES),
         ] {
             let prefix = stream.subjects.strip_suffix('>').unwrap();
             assert!(subject.starts_with(prefix), "{subject} is not in {}", stream.name);
@@ -273,6 +304,6 @@ mod tests {
 
     #[test]
     fn the_reserved_room_is_the_sum_of_the_bounds() {
-        assert_eq!(reserved_bytes(1 << 30), (2 << 30) + (64 << 20));
+        assert_eq!(reserved_bytes(1 << 30), (2 << 30) + (128 << 20) + (144 << 20));
     }
 }

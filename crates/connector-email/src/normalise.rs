@@ -223,32 +223,49 @@ fn canonical_bytes<'a>(part: &'a Part<'_>) -> Cow<'a, [u8]> {
     Cow::Owned(unix.trim_ascii_end().to_vec())
 }
 
+/// One attachment of a mail again, by its digest; `None` when the mail has none such among those an event
+/// names.
+pub fn attachment(raw: &[u8], sha256: &str) -> Option<Attachment> {
+    let raw = line_ends(raw);
+    let tree = Tree::parse(raw.trim_ascii_start());
+    files(&tree)
+        .take(MOST_ATTACHMENTS)
+        .map(|part| (reference(part), part))
+        .find(|(reference, _)| reference.sha256.eq_ignore_ascii_case(sha256))
+        .map(|(reference, part)| Attachment { reference, bytes: part.bytes().to_vec() })
+}
+
 fn attachments(tree: &Tree<'_>, cuts: &mut BTreeSet<Cut>) -> Vec<Attachment> {
-    let alone = matches!(tree.root.body, Body::Leaf(_));
     let mut found = Vec::new();
-    for part in tree.leaves().into_iter().filter(|part| !body::is_text(part, alone)) {
+    for part in files(tree) {
         if found.len() == MOST_ATTACHMENTS {
             cuts.insert(Cut::Attachments);
             break;
         }
-        let bytes = part.bytes().to_vec();
-        let content_id = part.headers.first("content-id").and_then(thread::id);
-        let inline = !part.is_disposed("attachment")
-            && (content_id.is_some() || part.is_disposed("inline"))
-            && part.media_type.starts_with("image/");
-        found.push(Attachment {
-            reference: email::Attachment {
-                name: part.file_name().and_then(file_name),
-                media_type: clean_line(&part.media_type, NAME),
-                size: bytes.len() as u64,
-                sha256: hex::encode(Sha256::digest(&bytes)),
-                content_id,
-                inline,
-            },
-            bytes,
-        });
+        found.push(Attachment { reference: reference(part), bytes: part.bytes().to_vec() });
     }
     found
+}
+
+/// The parts that are not the text.
+fn files<'b, 'a>(tree: &'b Tree<'a>) -> impl Iterator<Item = &'b Part<'a>> {
+    let alone = matches!(tree.root.body, Body::Leaf(_));
+    tree.leaves().into_iter().filter(move |part| !body::is_text(part, alone))
+}
+
+fn reference(part: &Part<'_>) -> email::Attachment {
+    let content_id = part.headers.first("content-id").and_then(thread::id);
+    let inline = !part.is_disposed("attachment")
+        && (content_id.is_some() || part.is_disposed("inline"))
+        && part.media_type.starts_with("image/");
+    email::Attachment {
+        name: part.file_name().and_then(file_name),
+        media_type: clean_line(&part.media_type, NAME),
+        size: part.bytes().len() as u64,
+        sha256: hex::encode(Sha256::digest(part.bytes())),
+        content_id,
+        inline,
+    }
 }
 
 /// The last part of a path, without what could mislead.

@@ -1,5 +1,6 @@
 //! The door: verify, normalise, keep, and only then answer.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ pub fn connect(lines: Lines, doors: Doors) -> Connector {
         // Our own limit answers as a problem; the framework's would be smaller for some extractors.
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(door);
-    Connector { name: Channel::Phone.as_str(), routes, tasks: Vec::new() }
+    Connector { name: Channel::Phone.as_str(), routes, tasks: Vec::new(), couriers: BTreeMap::new() }
 }
 
 struct Door {

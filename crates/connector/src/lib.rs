@@ -19,8 +19,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 pub use ports::{
-    Courier, CursorError, Cursors, Head, Held, Intake, IntakeError, Line, Live, Mark, Quarantine, Sign, Signal,
-    Thread, ThreadAway, Tried,
+    Courier, CursorError, Cursors, Head, Held, Intake, IntakeError, Line, Live, Mark, Quarantine, Sign,
+    Signal, Thread, ThreadAway, Tried,
 };
 pub use supervise::{Supervisor, TaskState};
 

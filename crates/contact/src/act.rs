@@ -39,25 +39,62 @@ impl Actor {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Deed {
     /// Two clients are one: `absorbed` becomes part of `survivor`.
-    Merge { survivor: ClientId, absorbed: ClientId, reason: String },
+    Merge {
+        survivor: ClientId,
+        absorbed: ClientId,
+        reason: String,
+    },
     /// They were not: everything stands as if the merge had never been.
-    Unmerge { merge: MergeId, reason: String },
+    Unmerge {
+        merge: MergeId,
+        reason: String,
+    },
     /// They look like one and are not: they are no candidates for each other, and no policy merges them.
-    KeepApart { clients: [ClientId; 2], reason: String },
+    KeepApart {
+        clients: [ClientId; 2],
+        reason: String,
+    },
     /// The contact belongs to another client; without one, to a new one.
-    Move { contact: ContactId, client: Option<ClientId>, reason: String },
+    Move {
+        contact: ContactId,
+        client: Option<ClientId>,
+        reason: String,
+    },
     /// A word for whoever serves the client next.
-    Note { client: ClientId, conversation: Option<ConversationId>, text: String },
+    Note {
+        client: ClientId,
+        conversation: Option<ConversationId>,
+        text: String,
+    },
     /// An answer to the client.
-    Reply { conversation: ConversationId, text: String },
+    Reply {
+        conversation: ConversationId,
+        text: String,
+    },
     /// An answer in a chat that the client has not read goes by mail too.
-    ReplyByMail { reply: EntryId, source: SourceName, to: Identifier },
+    ReplyByMail {
+        reply: EntryId,
+        source: SourceName,
+        to: Identifier,
+    },
     /// An answer in a chat that the client has not read stays there alone.
-    LetBe { reply: EntryId, reason: String },
+    LetBe {
+        reply: EntryId,
+        reason: String,
+    },
+    /// Whoever does this answers, if nobody else does.
+    Claim { conversation: ConversationId },
     /// Who answers; `None` takes it from whoever did.
-    Assign { conversation: ConversationId, to: Option<String> },
-    Resolve { conversation: ConversationId },
-    Reopen { conversation: ConversationId },
+    Assign {
+        conversation: ConversationId,
+        to: Option<String>,
+    },
+    Resolve {
+        conversation: ConversationId,
+    },
+    Reopen {
+        conversation: ConversationId,
+    },
     /// What the client told us about how to work with them, or how we call them. What is `None` stays.
     Change {
         client: ClientId,

@@ -31,6 +31,15 @@ pub(crate) enum Command {
     CheckConfig,
     /// Bring the store to this version's tables and exit.
     Migrate,
+    /// Hand one mail, read from standard input, to the running instance: the pipe of a mail system.
+    ///
+    /// Exits 0 when it is kept, 65 when this mail never can be (none at all, or over 64 MiB), and 75
+    /// whenever the mail system should keep it and try again.
+    Mail {
+        /// The mailbox's name: `support` for [email.support].
+        #[arg(long)]
+        source: String,
+    },
     /// Keys to the API.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -67,6 +76,10 @@ pub(crate) enum Command {
 pub(crate) enum RoleName {
     /// Takes the hooks of phone systems.
     Phone,
+    /// Watches mailboxes, takes mails that are handed in, and sends answers.
+    Email,
+    /// Holds the sockets of the visitors of web sites.
+    Chat,
     /// Records contacts on the timeline.
     Core,
     /// Serves agents and integrators.

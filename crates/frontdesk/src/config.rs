@@ -13,6 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
+use crate::sources::Sources;
+
 /// The shipped `config/frontdesk.toml`: the reference of every option, and the base layer.
 pub(crate) const DEFAULTS: &str = include_str!("../../../config/frontdesk.toml");
 
@@ -20,7 +22,11 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../config/frontdesk.toml")
 pub(crate) const EXIT_CONFIG: u8 = 78;
 
 /// The sections whose tables the operator names.
-const NAMED: [&str; 1] = ["phone"];
+const NAMED: [&str; 3] = ["phone", "email", "chat"];
+/// Of their keys, which the defaults do not show, those that are lists: in the environment, with commas.
+const LISTS: [&str; 5] = ["own_numbers", "addresses", "forms", "origins", "proxies"];
+/// And how the names of those end that are numbers.
+const NUMBERS: [&str; 6] = ["_s", "_bytes", "_minute", "_sockets", "max_text", "port"];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) quarantine: Quarantine,
     #[serde(default)]
     pub(crate) phone: BTreeMap<String, connector_phone::Config>,
+    #[serde(default)]
+    pub(crate) email: BTreeMap<String, connector_email::Config>,
+    #[serde(default)]
+    pub(crate) chat: BTreeMap<String, connector_chat::Config>,
     /// Nothing was configured, so a demo line was made.
     #[serde(skip)]
     pub(crate) demo: bool,
@@ -174,18 +184,8 @@ impl Config {
                     .to_owned(),
             );
         }
-        for (name, line) in &self.phone {
-            let problems = match contact::SourceName::new(contact::Channel::Phone, name) {
-                Err(error) => vec![format!("[phone.{name}]: {error}")],
-                Ok(_) => line
-                    .check(name)
-                    .err()
-                    .into_iter()
-                    .flatten()
-                    .map(|problem| format!("[phone.{name}] {}: {}", problem.field, problem.sentence))
-                    .collect(),
-            };
-            wrong.extend(problems);
+        if let Err(Wrong(more)) = Sources::read(self) {
+            wrong.extend(more);
         }
         if wrong.is_empty() { Ok(()) } else { Err(Wrong(wrong)) }
     }
@@ -236,7 +236,8 @@ pub(crate) fn secret(value: &SecretString, file: Option<&Path>) -> Result<Option
 }
 
 /// The keys whose values are secrets; the files they may be in are not.
-const SECRETS: [&str; 4] = ["password", "secret", "auth_token", "signing_keys"];
+const SECRETS: [&str; 7] =
+    ["password", "smtp_password", "token", "secret", "identity_secret", "auth_token", "signing_keys"];
 
 fn hide(dict: &mut Dict) {
     for (key, value) in dict.iter_mut() {
@@ -299,19 +300,32 @@ impl Provider for Environment {
             {
                 *named = named.replace('_', "-");
             }
+            let added = keys.first().is_some_and(|section| NAMED.contains(&section.as_str()));
+            let last = keys.last().map_or("", String::as_str);
             let value = match lookup(&defaults, &keys) {
-                Some(Value::Num(..)) => {
-                    text.parse::<i64>().map_or_else(|_| Value::from(text.clone()), Value::from)
+                None if added && LISTS.contains(&last) => {
+                    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                    Value::from(items.map(str::to_owned).collect::<Vec<_>>())
                 }
-                Some(Value::Bool(..)) => {
-                    text.parse::<bool>().map_or_else(|_| Value::from(text.clone()), Value::from)
-                }
+                None if added && NUMBERS.iter().any(|end| last.ends_with(end)) => number(text),
+                None if added && last == "agent_name" => truth(text),
+                Some(Value::Num(..)) => number(text),
+                Some(Value::Bool(..)) => truth(text),
                 _ => Value::from(text.clone()),
             };
             insert(&mut root, &keys, value);
         }
         Ok(Profile::Default.collect(root))
     }
+}
+
+/// What is no number stays a text, to be refused with its key.
+fn number(text: &str) -> Value {
+    text.parse::<i64>().map_or_else(|_| Value::from(text.to_owned()), Value::from)
+}
+
+fn truth(text: &str) -> Value {
+    text.parse::<bool>().map_or_else(|_| Value::from(text.to_owned()), Value::from)
 }
 
 fn lookup<'a>(dict: &'a Dict, keys: &[String]) -> Option<&'a Value> {

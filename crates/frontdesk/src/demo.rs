@@ -1,5 +1,5 @@
-//! What `frontdesk up` makes for a newcomer while no source is configured: a demo line and an agent's
-//! token, their secrets generated once into `<data>/secrets`.
+//! What `frontdesk up` makes for a newcomer while no source is configured: a demo line, mailbox and widget
+//! and an agent's token, their secrets generated once into `<data>/secrets`.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,15 +12,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::config::Config;
 
-/// The name of the demo line.
-pub(crate) const LINE: &str = "demo";
+/// The name of each demo source.
+pub(crate) const NAME: &str = "demo";
 
 /// Whether nothing is configured that people could reach us through.
 pub(crate) fn is_wanted(config: &Config) -> bool {
-    config.phone.is_empty()
+    config.phone.is_empty() && config.email.is_empty() && config.chat.is_empty()
 }
 
-/// Adds the demo line to the configuration.
+/// Adds a demo line, mailbox and widget to the configuration.
 pub(crate) fn furnish(config: &mut Config) -> anyhow::Result<()> {
     let token = keep(&config.data, "phone-demo-auth-token", secret)?.1;
     let line = serde_json::json!({
@@ -30,10 +30,16 @@ pub(crate) fn furnish(config: &mut Config) -> anyhow::Result<()> {
         "auth_token_file": token,
         "own_numbers": ["+380800500500"],
     });
+    // It takes what is handed in by `frontdesk mail`, and sends nothing.
+    let mailbox = serde_json::json!({ "address": "help@demo.example" });
+    let identity = keep(&config.data, "chat-demo-identity-secret", secret)?.1;
+    // Our own demo page, wherever it is opened from, while somebody is trying us out.
+    let widget = serde_json::json!({ "origins": ["*"], "region": "UA", "identity_secret_file": identity });
     config.demo = true;
-    config
-        .phone
-        .insert(LINE.to_owned(), serde_json::from_value(line).context("could not make the demo line")?);
+    let name = || NAME.to_owned();
+    config.phone.insert(name(), serde_json::from_value(line).context("could not make the demo line")?);
+    config.email.insert(name(), serde_json::from_value(mailbox).context("could not make the demo mailbox")?);
+    config.chat.insert(name(), serde_json::from_value(widget).context("could not make the demo widget")?);
     Ok(())
 }
 
@@ -50,6 +56,17 @@ pub(crate) fn token() -> anyhow::Result<String> {
 /// So many random bytes, in hex.
 pub(crate) fn random_hex(bytes: usize) -> anyhow::Result<String> {
     Ok(hex::encode(random(bytes)?))
+}
+
+/// A key for a connector; without randomness nothing may be handed out, and the system has none only
+/// before it is up.
+pub(crate) fn random_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).unwrap_or_else(|error| {
+        tracing::error!(%error, "the system has no randomness to give");
+        std::process::abort()
+    });
+    key
 }
 
 fn random(bytes: usize) -> anyhow::Result<Vec<u8>> {

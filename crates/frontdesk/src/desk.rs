@@ -7,25 +7,30 @@ use async_trait::async_trait;
 use bus::{Bus, topology};
 use bytes::Bytes;
 use connector::{Supervisor, TaskState};
-use contact::{Content, Event, Raw, RawBytes, Suspect, Trust};
+use contact::email::Attachment;
+use contact::{Channel, Content, Event, Raw, RawBytes, SourceName, Suspect, Trust};
 use intake::Door;
 use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use timeline::DeadLetter;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::cli::RoleName;
 use crate::demo;
+use crate::sources::Sources;
 use crate::wire::{Roles, StoreSlot};
 
 pub(crate) struct HouseDesk {
     pub(crate) roles: Roles,
     /// The lines are made up for a newcomer.
     pub(crate) demo: bool,
-    pub(crate) lines: Arc<connector_phone::Lines>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) public_url: Url,
     /// Where this process has one.
     pub(crate) door: Option<Door>,
+    pub(crate) wake: Arc<dyn Fn(i64) + Send + Sync>,
+    pub(crate) house: TaskTracker,
     pub(crate) bus: Bus,
     pub(crate) store: StoreSlot,
     pub(crate) blobs: Arc<dyn ObjectStore>,
@@ -36,7 +41,7 @@ pub(crate) struct HouseDesk {
 #[async_trait]
 impl Desk for HouseDesk {
     fn sources(&self) -> Vec<SourceInfo> {
-        let info = |line: &connector_phone::Line| {
+        let line = |line: &connector_phone::Line| {
             let source = line.source();
             let base = self.public_url.as_str().trim_end_matches('/');
             SourceInfo {
@@ -47,7 +52,20 @@ impl Desk for HouseDesk {
                 demo: self.demo,
             }
         };
-        self.lines.values().map(info).collect()
+        let plain = |name: &SourceName, provider: &str| SourceInfo {
+            name: name.clone(),
+            channel: name.channel(),
+            provider: provider.to_owned(),
+            hook: None,
+            demo: self.demo,
+        };
+        let mailbox = |source: &connector_email::Source| {
+            plain(source.name(), if source.polls() { "imap" } else { "handed in" })
+        };
+        let widget = |widget: &connector_chat::Widget| plain(widget.source(), "widget");
+        let Sources { lines, mailboxes, widgets } = self.sources.as_ref();
+        let lines = lines.values().map(line);
+        lines.chain(mailboxes.values().map(mailbox)).chain(widgets.values().map(widget)).collect()
     }
 
     async fn health(&self) -> Health {
@@ -135,7 +153,7 @@ impl Desk for HouseDesk {
                 .to_vec(),
         };
         let input = RawBytes::new(raw.media_type.clone(), bytes);
-        let events = connector_phone::renormalise(&self.lines, source, &input, kept.received_at, kept.trust)
+        let events = connector_phone::renormalise(&self.sources.lines, source, &input, kept.received_at, kept.trust)
             .map_err(|why| DeskError::Refused(format!("it still cannot be read: {}", why.reason)))?;
         for mut event in events {
             event.raw = Some(raw.clone());
@@ -147,9 +165,9 @@ impl Desk for HouseDesk {
 
     async fn release(&self, suspect: &Suspect, unverified: bool) -> Result<(), DeskError> {
         let events = if unverified {
-            connector_phone::release_unverified(&self.lines, suspect)
+            connector_phone::release_unverified(&self.sources.lines, suspect)
         } else {
-            connector_phone::reverify(&self.lines, suspect, &self.public_url)
+            connector_phone::reverify(&self.sources.lines, suspect, &self.public_url)
         }
         .map_err(|error| DeskError::Refused(error.to_string()))?;
         for (mut event, raw) in events {
@@ -170,6 +188,44 @@ impl Desk for HouseDesk {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(DeskError::Away { doing, cause: error.into() }),
         }
+    }
+
+    async fn attachment(&self, raw: &Raw, sha256: &str) -> Result<Option<(Attachment, Bytes)>, DeskError> {
+        let mail = match raw.bytes() {
+            Some(bytes) => Bytes::from(bytes),
+            None => match self.blob(raw).await? {
+                Some(bytes) => bytes,
+                None => return Ok(None),
+            },
+        };
+        let wanted = sha256.to_owned();
+        // What a stranger wrote may take a moment.
+        let found = tokio::task::spawn_blocking(move || connector_email::attachment(&mail, &wanted));
+        let found = found.await.map_err(|error| DeskError::Failed {
+            doing: "find an attachment in its mail",
+            cause: error.into(),
+        })?;
+        Ok(found.map(|file| (file.reference, Bytes::from(file.bytes))))
+    }
+
+    fn can_answer(&self, source: &SourceName) -> Result<(), String> {
+        let Sources { mailboxes, widgets, .. } = self.sources.as_ref();
+        match source.channel() {
+            Channel::Email => match mailboxes.get(source) {
+                Some(mailbox) if mailbox.answers() => Ok(()),
+                Some(_) => Err(format!("{source} has no way to send: give it `smtp`")),
+                None => Err(format!("{source} is configured no more")),
+            },
+            Channel::Chat if widgets.contains_key(source) => Ok(()),
+            Channel::Chat => Err(format!("{source} is configured no more")),
+            Channel::Phone | Channel::Desk => Err(format!("nobody can be answered in writing over {source}")),
+        }
+    }
+
+    fn acted(&self, feed_position: i64) {
+        (self.wake)(feed_position);
+        let (bus, position) = (self.bus.clone(), u64::try_from(feed_position).unwrap_or(0));
+        self.house.spawn(async move { bus.hint(position).await });
     }
 }
 

@@ -9,13 +9,21 @@ mod broker;
 mod cli;
 mod commands;
 mod config;
+mod cursors;
 mod demo;
 mod desk;
+mod doors;
+#[cfg(test)]
+mod harness;
 mod late;
+mod live;
 mod lock;
 mod metric;
+mod outgoing;
+mod pipe;
 mod recorder;
 mod serve;
+mod sources;
 mod stop;
 mod wire;
 
@@ -34,7 +42,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Everything we keep is about people: nothing of it is for other users of this machine.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return commands::misunderstood(&error),
+    };
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {

@@ -50,6 +50,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "frontdesk_nats_restarts_total",
         "Times the supervised nats-server ended by itself and was started again",
     ),
+    ("frontdesk_handed_in_total", "Mails handed in at the socket, by what became of them"),
+    ("frontdesk_chat_lines_total", "Chat lines kept, by source"),
+    ("frontdesk_chat_refusals_total", "Chat frames and connections refused, by source and reason"),
+    ("frontdesk_replies_tried_total", "Tries to bring an answer to a client, by channel and how they ended"),
     ("frontdesk_recorded_total", "Events put into the log"),
     ("frontdesk_recorded_repeated_total", "Events that were in the log already"),
     ("frontdesk_connector_restarts_total", "Restarts of a connector's task"),
@@ -57,6 +61,7 @@ const COUNTERS: &[(&str, &str)] = &[
 ];
 
 const GAUGES: &[(&str, &str)] = &[
+    ("frontdesk_chat_connections", "Chat sockets and polls open now, by source"),
     ("frontdesk_journal_bytes", "Segments, spilled raws and damaged files on the disk"),
     ("frontdesk_journal_records_unretired", "Records the recorder has not yet confirmed"),
     ("frontdesk_journal_records_parked", "Records refused for a reason of their own, tried again slowly"),
@@ -72,6 +77,7 @@ const GAUGES: &[(&str, &str)] = &[
 ];
 
 const HISTOGRAMS: &[(&str, &str)] = &[
+    ("frontdesk_chat_ack_seconds", "From a chat frame to being durable"),
     ("frontdesk_hook_seconds", "From a webhook's head to its answer"),
     ("frontdesk_journal_flush_seconds", "One write with its fdatasync"),
     ("frontdesk_journal_group_records", "Records that shared one fdatasync"),

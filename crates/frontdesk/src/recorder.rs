@@ -1,13 +1,16 @@
 //! From the bus onto the timeline: decode, record, wake whoever follows the feed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Bus, Delivery, Failure, Handler};
-use connector::Clock;
-use contact::{Event, Suspect, micros};
+use connector::{Clock, Live as _, Sign, Signal};
+use contact::{ChatFact, Content, Event, Suspect, micros};
 use timeline::{Arrival, HoldBounds, Store, StoreError, letter_for, record};
 use tracing::warn;
+
+use crate::live::Signs;
 
 /// Records contact events. `wake` is called with the feed's position after each commit.
 pub(crate) struct Recorder {
@@ -15,6 +18,8 @@ pub(crate) struct Recorder {
     pub(crate) bus: Bus,
     pub(crate) clock: Clock,
     pub(crate) wake: Arc<dyn Fn(i64) + Send + Sync>,
+    /// Tells visitors' connections that there are lines to read.
+    pub(crate) signs: Signs,
 }
 
 #[async_trait]
@@ -32,10 +37,14 @@ impl Handler for Recorder {
             }
         }
         let received: Vec<_> = events.iter().map(|arrival| arrival.event.received_at).collect();
+        let visitors: BTreeSet<String> = events.iter().filter_map(visitor).collect();
         let recorded = record(self.store.as_ref(), events, letters).await.map_err(failure)?;
         (self.wake)(recorded.feed_position);
         if recorded.fresh > 0 {
             self.bus.hint(u64::try_from(recorded.feed_position).unwrap_or(0)).await;
+        }
+        for visitor in visitors {
+            self.signs.tell(Signal { visitor, what: Sign::Lines });
         }
         metrics::counter!("frontdesk_recorded_total").increment(recorded.fresh as u64);
         metrics::counter!("frontdesk_recorded_repeated_total").increment(recorded.repeated as u64);
@@ -92,6 +101,16 @@ impl Handler for Warden {
 
     async fn probe(&self) -> bool {
         self.store.ping().await.is_ok()
+    }
+}
+
+/// The visitor whose chat has a new line.
+fn visitor(arrival: &Arrival) -> Option<String> {
+    match &arrival.event.content {
+        Content::Chat(change) if matches!(change.fact, ChatFact::Line { .. }) => {
+            arrival.event.from.as_ref()?.value.clone()
+        }
+        _ => None,
     }
 }
 

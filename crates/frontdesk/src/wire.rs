@@ -1,18 +1,17 @@
 //! Where the concrete types meet, in the order of a contact's way: bus, journal, connector, recorder,
 //! API, listener. Stopping goes the same way, so that what was accepted is still recorded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use api::Feed;
-use axum::Router;
-use bus::{Auth, Bus, Lanes, server, topology};
+use bus::{Auth, Bus, Lanes, kv, server, topology};
 use connector::{Clock, Supervisor};
-use contact::{Channel, SourceName};
+use contact::SourceName;
 use futures::future::BoxFuture;
-use intake::{Door, DoorOptions, DoorTask, Limits, Pace, QuarantineDoor, RealDisk, Surroundings};
+use intake::{Door, DoorOptions, DoorTask, Limits, Pace, RealDisk, Surroundings};
 use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -28,9 +27,14 @@ use crate::broker::Lane;
 use crate::cli::RoleName;
 use crate::config::{self, Config, Wrong};
 use crate::desk::HouseDesk;
+use crate::doors::Ground;
 use crate::late::Late;
+use crate::live::Signs;
+use crate::outgoing::{Couriers, Dispatcher};
+use crate::pipe::Pipe;
 use crate::recorder::{Recorder, Warden};
-use crate::serve;
+use crate::sources::Sources;
+use crate::{demo, doors, serve};
 
 /// What this process is for.
 pub(crate) type Roles = BTreeSet<RoleName>;
@@ -57,7 +61,7 @@ pub(crate) async fn run(
     greeting: Option<Greeting>,
 ) -> anyhow::Result<()> {
     let clock = real_clock();
-    let lines = Arc::new(lines(&config)?);
+    let sources = Arc::new(Sources::read(&config)?);
     let public_url = config.public_url().map_err(|reason| Wrong(vec![reason]))?;
     let listener = serve::bind(&config.http).await?;
 
@@ -67,41 +71,56 @@ pub(crate) async fn run(
     let bus = Bus::start(bus_options(&config, server.as_ref())?, house.clone(), closing.clone());
     let blobs = blob_store(&config)?;
     let (store, slot) = watch::channel(None);
-    let store_needed = roles.contains(&RoleName::Core) || roles.contains(&RoleName::Api);
+    let store_needed =
+        [RoleName::Core, RoleName::Api, RoleName::Chat].iter().any(|role| roles.contains(role));
     let first =
         if store_needed && !config.is_shared_store() { Some(open_store(&config).await?) } else { None };
 
-    // The door.
+    // The doors.
     let supervisor = Supervisor::default();
-    let mut app = Router::new();
-    let mut door = None;
-    let doors = TaskTracker::new();
-    let door_stop = CancellationToken::new();
-    let task_stop = CancellationToken::new();
-    if roles.contains(&RoleName::Phone) {
-        let (contacts, task) = open_door(&config, "contacts", Lane::contacts(bus.clone()), &blobs, &clock)?;
-        let (suspects, quarantine) =
-            open_door(&config, "quarantine", Lane::quarantine(bus.clone()), &blobs, &clock)?;
-        doors.spawn(task.run(door_stop.clone()));
-        doors.spawn(quarantine.run(door_stop.clone()));
-        let phone = connector_phone::connect(
-            (*lines).clone(),
-            connector_phone::Doors {
-                body_limit: config.http.body_limit_bytes,
-                body_timeout: Duration::from_secs(config.http.body_timeout_s),
-                ..connector_phone::Doors::new(
-                    Arc::new(contacts.clone()),
-                    Arc::new(QuarantineDoor::new(suspects, clock.clone())),
-                    clock.clone(),
-                    public_url.clone(),
-                )
-            },
-        );
-        for task in phone.tasks {
-            supervisor.watch(task, &doors, task_stop.clone());
+    let journals = TaskTracker::new();
+    let (task_stop, door_stop) = (CancellationToken::new(), CancellationToken::new());
+    let signs = Signs::start(bus.clone(), demo::random_hex(8)?, house.clone());
+    let open = doors::open(&Ground {
+        config: &config,
+        roles: &roles,
+        sources: &sources,
+        public_url: &public_url,
+        bus: &bus,
+        blobs: &blobs,
+        clock: &clock,
+        store: &slot,
+        signs: &signs,
+        supervisor: &supervisor,
+        stop: &task_stop,
+        door_stop: &door_stop,
+        doors: &journals,
+    })?;
+    let mut app = open.routes;
+    // Ends before the journals do: both write into them.
+    let writers = TaskTracker::new();
+    if let Some(hand_in) = open.pipe {
+        let pipe = Pipe::open(&config.data)?;
+        writers.spawn(pipe.serve(hand_in, task_stop.clone()));
+    }
+    if let Some(contacts) = &open.contacts {
+        for (role, consumer) in
+            [(RoleName::Email, &topology::MAIL_COURIER), (RoleName::Chat, &topology::CHAT_COURIER)]
+        {
+            if roles.contains(&role) {
+                let handler = Couriers {
+                    couriers: open.couriers.clone(),
+                    attempts: bus.kv(&kv::ATTEMPTS),
+                    intake: Arc::new(contacts.clone()),
+                    clock: clock.clone(),
+                    stop: task_stop.clone(),
+                };
+                let (bus, stop) = (bus.clone(), task_stop.clone());
+                writers.spawn(async move {
+                    bus.consume(Lanes { live: consumer, behind: None }, Arc::new(handler), stop).await;
+                });
+            }
         }
-        app = app.merge(phone.routes);
-        door = Some(contacts);
     }
 
     // The store, as soon as it can be had.
@@ -113,19 +132,22 @@ pub(crate) async fn run(
 
     // The recorder.
     let feed = Arc::new(OnceLock::<Feed>::new());
+    let woken = feed.clone();
+    let wake: Arc<dyn Fn(i64) + Send + Sync> = Arc::new(move |position| {
+        if let Some(feed) = woken.get() {
+            feed.wake(position);
+        }
+    });
     let core_stop = CancellationToken::new();
     let core = TaskTracker::new();
     if roles.contains(&RoleName::Core) {
-        let wake = feed.clone();
         let recording = Core {
             store: slot.clone(),
             bus: bus.clone(),
             clock: clock.clone(),
-            wake: Arc::new(move |position| {
-                if let Some(feed) = wake.get() {
-                    feed.wake(position);
-                }
-            }),
+            wake: wake.clone(),
+            signs: signs.clone(),
+            by_mail: sources.unread_by_mail(),
             bounds: HoldBounds {
                 per_source: config.quarantine.per_source,
                 bytes_per_source: config.quarantine.bytes_per_source,
@@ -142,9 +164,11 @@ pub(crate) async fn run(
     let desk = Arc::new(HouseDesk {
         roles: roles.clone(),
         demo: config.demo,
-        lines,
+        sources,
         public_url,
-        door,
+        door: open.contacts,
+        wake,
+        house: house.clone(),
         bus: bus.clone(),
         store: seen.clone(),
         blobs,
@@ -175,9 +199,11 @@ pub(crate) async fn run(
 
     // The way of a contact, once more: nothing new comes in, what came in is recorded, then all ends.
     task_stop.cancel();
+    writers.close();
+    writers.wait().await;
     door_stop.cancel();
-    doors.close();
-    doors.wait().await;
+    journals.close();
+    journals.wait().await;
     core_stop.cancel();
     core.close();
     core.wait().await;
@@ -197,6 +223,9 @@ struct Core {
     bus: Bus,
     clock: Clock,
     wake: Arc<dyn Fn(i64) + Send + Sync>,
+    signs: Signs,
+    /// By which mailbox unread answers of a chat go.
+    by_mail: BTreeMap<SourceName, SourceName>,
     bounds: HoldBounds,
 }
 
@@ -209,6 +238,15 @@ impl Core {
             bus: self.bus.clone(),
             clock: self.clock.clone(),
             wake: self.wake.clone(),
+            signs: self.signs,
+        };
+        let dispatcher = Dispatcher {
+            store: store.clone(),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            by_mail: self.by_mail,
+            handed: HashMap::new(),
+            wake: self.wake,
         };
         let warden = Warden { store, bounds: self.bounds, clock: self.clock.clone() };
         let contacts = Lanes { live: &topology::RECORDER, behind: Some(&topology::IMPORTER) };
@@ -216,6 +254,7 @@ impl Core {
         tokio::join!(
             self.bus.consume(contacts, Arc::new(recorder), stop.clone()),
             self.bus.consume(suspects, Arc::new(warden), stop.clone()),
+            dispatcher.run(self.bus.hints(), stop.clone()),
         );
     }
 }
@@ -311,24 +350,6 @@ pub(crate) fn real_clock() -> Clock {
     Arc::new(now)
 }
 
-/// The configured lines, with their secrets.
-pub(crate) fn lines(config: &Config) -> anyhow::Result<connector_phone::Lines> {
-    let mut wrong = Vec::new();
-    let mut lines = connector_phone::Lines::new();
-    for (name, section) in &config.phone {
-        match (SourceName::new(Channel::Phone, name), section.check(name)) {
-            (Ok(source), Ok(line)) => {
-                lines.insert(source, line);
-            }
-            (Err(error), _) => wrong.push(format!("[phone.{name}]: {error}")),
-            (_, Err(problems)) => {
-                wrong.extend(problems.iter().map(|p| format!("[phone.{name}] {}: {}", p.field, p.sentence)));
-            }
-        }
-    }
-    if wrong.is_empty() { Ok(lines) } else { Err(Wrong(wrong).into()) }
-}
-
 /// Where a local nats-server may be.
 pub(crate) fn server_search(config: &Config) -> server::Search {
     let path = Some(config.nats.server_path.clone()).filter(|path| !path.as_os_str().is_empty());
@@ -404,7 +425,7 @@ pub(crate) fn blob_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>
     Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)))
 }
 
-fn open_door(
+pub(crate) fn open_door(
     config: &Config,
     lane: &'static str,
     broker: Lane,

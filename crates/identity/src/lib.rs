@@ -61,7 +61,8 @@ mod tests {
     #[test]
     fn an_observed_number_finds_its_holder_or_is_a_stranger() {
         let caller = party(Some("+380441234567"));
-        let Finding::Holder { client, level, .. } = find(Some(&caller), |_| Some((7, Level::Observed))) else {
+        let Finding::Holder { client, level, .. } = find(Some(&caller), |_| Some((7, Level::Observed)))
+        else {
             panic!("somebody holds it");
         };
         assert_eq!((client, level), (7, Level::Observed));

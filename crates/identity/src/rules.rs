@@ -22,7 +22,7 @@ fn limit(kind: IdentifierKind) -> usize {
 const KINDS: [IdentifierKind; 4] =
     [IdentifierKind::Phone, IdentifierKind::Email, IdentifierKind::Visitor, IdentifierKind::External];
 
-/// Why something proved is no more than a claim.
+/// What speaks against one more identifier, or against making two clients one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// The client would hold more of a kind than people do.
@@ -31,13 +31,21 @@ pub enum Conflict {
     KeptApart,
 }
 
+/// Why something proved is no more than a claim.
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a token names it, but {}", self.sentence())
+    }
+}
+
+impl Conflict {
+    /// For a person.
+    pub fn sentence(&self) -> String {
         match self {
             Conflict::TooMany { kind, limit } => {
-                write!(f, "a token names it, but the client would hold more than {limit} of kind {kind}")
+                format!("the client would hold more than {limit} of kind {kind}")
             }
-            Conflict::KeptApart => f.write_str("a token names it, but a person said that these are two clients"),
+            Conflict::KeptApart => "a person said that these are two clients".to_owned(),
         }
     }
 }

@@ -65,6 +65,26 @@ pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
     ids.into_iter().collect()
 }
 
+/// The right side of `text …` for a list made by [`texts`].
+macro_rules! in_texts {
+    ($parameter:literal) => {
+        concat!("= any(", $parameter, ")")
+    };
+}
+
+/// Texts as one parameter: an array.
+#[expect(clippy::unnecessary_wraps, reason = "as in SQLite, where the list may fail to be made")]
+pub(crate) fn texts(texts: &[&str]) -> sqlx::Result<Vec<String>> {
+    Ok(texts.iter().map(|&text| text.to_owned()).collect())
+}
+
+/// A table `pair (absorbed_id, survivor_id)` of two lists made by [`ids`].
+macro_rules! pairs {
+    ($absorbed:literal, $survivors:literal) => {
+        concat!("unnest(", $absorbed, ", ", $survivors, ") as pair (absorbed_id, survivor_id)")
+    };
+}
+
 /// Who holds these identifiers; those that nobody holds are not in the answer.
 pub(crate) async fn holders(
     connection: &mut PgConnection,

@@ -87,6 +87,31 @@ pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> String {
     list
 }
 
+/// The right side of `text …` for a list made by [`texts`].
+macro_rules! in_texts {
+    ($parameter:literal) => {
+        concat!("in (select value from json_each(", $parameter, "))")
+    };
+}
+
+/// Texts as one parameter: JSON.
+pub(crate) fn texts(texts: &[&str]) -> sqlx::Result<String> {
+    serde_json::to_string(texts).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// A table `pair (absorbed_id, survivor_id)` of two lists made by [`ids`].
+macro_rules! pairs {
+    ($absorbed:literal, $survivors:literal) => {
+        concat!(
+            "(select unhex(a.value) as absorbed_id, unhex(s.value) as survivor_id from json_each(",
+            $absorbed,
+            ") as a join json_each(",
+            $survivors,
+            ") as s on s.key = a.key) as pair"
+        )
+    };
+}
+
 /// Who holds these identifiers; those that nobody holds are not in the answer.
 pub(crate) async fn holders(
     connection: &mut SqliteConnection,
@@ -110,8 +135,8 @@ pub(crate) async fn holders(
 /// would cross from the connection's thread to ours by itself, which costs more than the text.
 pub(crate) const ENTRIES: &str = concat!(
     "select json_group_array(json_array(hex(id), kind, channel, direction, source, trust, rev, occurred_at, \
-     recorded_at, nullif(hex(client_id), ''), hex(contact_id), nullif(hex(conversation_id), ''), agent, \
-     summary, content)) from (select ",
+     recorded_at, nullif(hex(client_id), ''), nullif(hex(contact_id), ''), nullif(hex(conversation_id), ''), \
+     agent, summary, content)) from (select ",
     columns!(entry),
     " "
 );

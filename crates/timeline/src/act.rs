@@ -4,7 +4,8 @@ use contact::{Act, ClientId, ContactKey, Content, ConversationId, Deed, EntryId,
 
 use crate::attach::{Mode, attach, route, wanted};
 use crate::model::{Arrival, Conversation};
-use crate::port::{Known, Store, StoreError};
+use crate::port::{Known, Store, StoreError, Tx};
+use crate::unmerge;
 
 /// What an act became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub fn subject(deed: &Deed) -> ContactKey {
         Deed::Unmerge { merge, .. } => format!("desk/{merge}"),
         Deed::Move { contact, .. } => format!("desk/{contact}"),
         Deed::Reply { conversation, .. }
+        | Deed::Claim { conversation }
         | Deed::Assign { conversation, .. }
         | Deed::Resolve { conversation }
         | Deed::Reopen { conversation } => format!("desk/{conversation}"),
@@ -68,6 +70,16 @@ pub fn subject(deed: &Deed) -> ContactKey {
 /// Does what an event of type act says, or says why not. When it returns `Ok` it is committed; doing it
 /// twice under one key is doing it once.
 pub async fn act(store: &dyn Store, arrival: Arrival) -> Result<Acted, ActError> {
+    let mut tx = store.begin().await?;
+    let acted = act_in(tx.as_mut(), arrival).await?;
+    if !acted.repeated {
+        tx.commit().await?;
+    }
+    Ok(acted)
+}
+
+/// The same in a transaction that somebody else commits.
+pub async fn act_in(tx: &mut dyn Tx, arrival: Arrival) -> Result<Acted, ActError> {
     let Content::Act(act) = &arrival.event.content else {
         let cause = "it is no act".into();
         return Err(StoreError::Refused { doing: "do what was asked", cause }.into());
@@ -79,19 +91,30 @@ pub async fn act(store: &dyn Store, arrival: Arrival) -> Result<Acted, ActError>
         repeated,
         feed_position,
     };
-    let mut tx = store.begin().await?;
-    let events = vec![arrival];
-    let known = tx.read(&wanted(&events)).await?;
+    let known = tx.read(&wanted(std::slice::from_ref(&arrival))).await?;
     let head = known.feed_position;
     if known.events.contains(&event.key.digest()) {
         return Ok(acted(true, head));
     }
     judge(&known, &act).map_err(ActError::Refused)?;
-    let changes = attach(known, events, Mode::Live);
+    let changes = if unmerge::takes_again(&act.deed) {
+        unmerge::take_again(tx, &known, arrival, known.log_position + 1, Mode::Live).await?
+    } else {
+        let changes = attach(known, vec![arrival], Mode::Live);
+        tx.write(&changes).await?;
+        changes
+    };
     let position = changes.feed.last().map_or(head, |item| item.position);
-    tx.write(&changes).await?;
-    tx.commit().await?;
     Ok(acted(false, position))
+}
+
+/// The conversation of this id, or the one it goes on in.
+pub(crate) fn current(known: &Known, id: ConversationId) -> Option<&Conversation> {
+    let mut row = known.conversations.get(&id)?;
+    while let Some(next) = row.continued_in.and_then(|id| known.conversations.get(&id)) {
+        row = next;
+    }
+    Some(row)
 }
 
 /// Whether it may be done, as things stand.
@@ -100,7 +123,7 @@ pub fn judge(known: &Known, act: &Act) -> Result<(), Refusal> {
         known.clients.get(id).ok_or_else(|| Refusal::Missing(format!("there is no client {id}")))
     };
     let conversation = |id: &ConversationId| {
-        known.conversations.get(id).ok_or_else(|| Refusal::Missing(format!("there is no conversation {id}")))
+        current(known, *id).ok_or_else(|| Refusal::Missing(format!("there is no conversation {id}")))
     };
     let conflict = |sentence: String| Err(Refusal::Conflict { sentence, owner: None });
     match &act.deed {
@@ -138,7 +161,16 @@ pub fn judge(known: &Known, act: &Act) -> Result<(), Refusal> {
         }
         Deed::Change { client: id, .. } => client(id).map(|_| ()),
         Deed::Reply { conversation: id, .. } => may_answer(known, conversation(id)?),
-        Deed::Assign { conversation: id, .. } | Deed::Reopen { conversation: id } => conversation(id).map(|_| ()),
+        Deed::Claim { conversation: id } => match &conversation(id)?.assignee {
+            Some(owner) if owner != act.by.name() => {
+                let sentence = format!("{owner} has this conversation already");
+                Err(Refusal::Conflict { sentence, owner: Some(owner.clone()) })
+            }
+            _ => Ok(()),
+        },
+        Deed::Assign { conversation: id, .. } | Deed::Reopen { conversation: id } => {
+            conversation(id).map(|_| ())
+        }
         Deed::Resolve { conversation: id } => match conversation(id)? {
             row if row.is_open() => Ok(()),
             _ => conflict("the conversation is resolved already".to_owned()),
@@ -154,13 +186,18 @@ pub fn judge(known: &Known, act: &Act) -> Result<(), Refusal> {
 
 fn may_answer(known: &Known, conversation: &Conversation) -> Result<(), Refusal> {
     let nowhere = || Refusal::Conflict {
-        sentence: "nobody can be answered in writing here: call the client, or write to them where they wrote"
-            .to_owned(),
+        sentence:
+            "nobody can be answered in writing here: call the client, or write to them where they wrote"
+                .to_owned(),
         owner: None,
     };
     let latest = conversation.last_contact.ok_or_else(nowhere)?;
     let contact = known.contacts.values().find(|row| row.id == latest).ok_or_else(nowhere)?;
     let route = route(contact).ok_or_else(nowhere)?;
+    // Outside its chat an answer would be no line of it: accepted, and lost.
+    if route.visitor.as_ref().is_some_and(|visitor| !known.chats.contains_key(visitor)) {
+        return Err(nowhere());
+    }
     let channel = route.source.channel();
     let client = conversation.client.and_then(|id| known.clients.get(&id));
     if client.is_some_and(|client| !client.allows(channel)) {

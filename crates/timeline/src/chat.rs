@@ -1,7 +1,7 @@
 //! A session of a chat is what the visitor wrote between two silences.
 
-use contact::chat::Page;
 use contact::Event;
+use contact::chat::Page;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -16,9 +16,12 @@ pub mod chat;
 pub mod mail;
 pub mod model;
 pub mod port;
+pub mod preview;
 pub mod record;
 pub mod replay;
 pub mod reply;
+mod settled;
+mod unmerge;
 
 pub use act::{Refusal, act};
 pub use attach::{Mode, attach};
@@ -33,5 +36,6 @@ pub use port::{
     Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, FeedChange, FindClients,
     FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties, Tx, Wanted,
 };
+pub use preview::{Preview, Side, preview};
 pub use record::{Recorded, letter_for, record};
 pub use replay::{Replayed, replay};

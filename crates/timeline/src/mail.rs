@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use contact::email::{Attachment, Authentication, Automatic, Cut, Report};
-use contact::{Email, Event, MailThread, Party, SourceName};
+use contact::{Email, EntryId, Event, MailThread, Party, SourceName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -168,6 +168,12 @@ pub fn message_key(message_id: &str) -> [u8; 16] {
 /// The key of the mail itself.
 pub(crate) fn own(email: &Email) -> Option<[u8; 16]> {
     email.message_id.as_deref().map(message_key)
+}
+
+/// The answer of ours a report is about: its mails are called `<its id>@<our domain>`.
+pub(crate) fn answer_reported(email: &Email) -> Option<EntryId> {
+    let id = email.report.as_ref()?.original_message_id.as_deref()?;
+    id.split_once('@')?.0.parse().ok()
 }
 
 /// The keys of the mails it says it answers, the nearest first; at most [`MOST_ANSWERED`].

@@ -121,8 +121,8 @@ pub trait Tx: Send {
     /// Up to `limit` events of the log after `position`, in order.
     async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError>;
     /// Everything projected of these clients, and every event of the log that had a part in it, in order.
-    /// What belongs to nobody is not theirs.
-    async fn history(&mut self, clients: &[ClientId]) -> Result<History, StoreError>;
+    /// What belongs to nobody is not theirs; of it only these contacts, with their entries, are taken in.
+    async fn history(&mut self, clients: &[ClientId], contacts: &[ContactId]) -> Result<History, StoreError>;
     /// The merges and relocations in which these clients have a part, undone ones too.
     async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError>;
     /// Takes every projected row of these clients away.
@@ -151,7 +151,7 @@ pub struct Wanted {
     pub chats: Vec<String>,
     pub clients: Vec<ClientId>,
     pub contact_ids: Vec<ContactId>,
-    /// Each with its client and its latest contact.
+    /// Each with its client, its latest contact and, of a chat (the thread is `chat/<visitor>`), the chat.
     pub conversations: Vec<ConversationId>,
     /// Each with its conversation, its client and, of an answer in a chat, the chat.
     pub replies: Vec<EntryId>,
@@ -172,14 +172,16 @@ pub struct Known {
     pub clients: HashMap<ClientId, Client>,
     /// Those of the wanted messages that belong to those clients; each client has at most one of a key.
     pub messages: HashMap<([u8; 16], ClientId), Message>,
-    /// The open conversations of those clients, and the conversations of those contacts and messages.
+    /// The open conversations of those clients, and the conversations of those contacts and messages; of one
+    /// that is continued in another, that one too.
     pub conversations: HashMap<ConversationId, Conversation>,
     pub chats: HashMap<String, Chat>,
     pub replies: HashMap<EntryId, Reply>,
     pub merges: HashMap<MergeId, Merge>,
     /// Where something is proved: everything those clients hold.
     pub holdings: HashMap<ClientId, Vec<Identifier>>,
-    /// Where something is proved: who of those clients are kept apart from whom; the lesser id first.
+    /// Where something is proved: who of those clients are kept apart from whom, by who they are today; the
+    /// lesser id first.
     pub aparts: HashSet<[ClientId; 2]>,
     /// The last positions of the log and the feed; 0 when empty.
     pub log_position: i64,
@@ -198,7 +200,7 @@ pub struct Changes {
     pub conversations: Vec<Conversation>,
     /// Known by key and client.
     pub messages: Vec<Message>,
-    /// Known by identifier and client; the first reason stays.
+    /// Known by identifier and client; the earliest stays (by `since`, then by its reason).
     pub claims: Vec<Claim>,
     pub merges: Vec<Merge>,
     pub relocations: Vec<Relocation>,
@@ -207,8 +209,8 @@ pub struct Changes {
     pub chat_lines: Vec<ChatLine>,
     pub replies: Vec<Reply>,
     /// Everything of the first belongs to the second from now on, done before any row is written: its
-    /// contacts, entries and conversations with one more `rev`, its identifiers, claims, messages, chats and
-    /// answers. Of two messages under one key the survivor's stays.
+    /// contacts, entries, conversations and answers with one more `rev`, its identifiers, claims, messages and
+    /// chats. Of two messages under one key the survivor's stays, of two claims to one identifier the earlier.
     pub absorbed: Vec<(ClientId, ClientId)>,
     /// Empty at a replay.
     pub feed: Vec<FeedItem>,

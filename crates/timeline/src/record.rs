@@ -1,5 +1,7 @@
 //! Read, decide, write: once per batch, in the one transaction that may.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::attach::{Mode, attach, wanted};
@@ -24,6 +26,7 @@ pub async fn record(
     events: Vec<Arrival>,
     letters: Vec<DeadLetter>,
 ) -> Result<Recorded, StoreError> {
+    let keys: HashSet<[u8; 16]> = events.iter().map(|arrival| arrival.event.key.digest()).collect();
     let count = events.len();
     let wanted = wanted(&events);
     let mut tx = store.begin().await?;
@@ -36,7 +39,9 @@ pub async fn record(
     let feed_position = changes.feed.last().map_or(head, |item| item.position);
     tx.write(&changes).await?;
     tx.commit().await?;
-    Ok(Recorded { fresh, repeated: count - fresh - unreadable, feed_position })
+    // What was decided about them stands in the log beside them.
+    let arrived = changes.log.iter().filter(|(_, arrival)| keys.contains(&arrival.event.key.digest())).count();
+    Ok(Recorded { fresh, repeated: count - arrived - unreadable, feed_position })
 }
 
 /// A letter for a bus message that is no event at all.

@@ -37,7 +37,10 @@ impl Reply {
         if self.state == ReplyState::Sent && change.fate != ReplyFate::Failed {
             return false;
         }
-        if change.attempt <= self.attempts && change.fate != ReplyFate::Sent && change.fate != ReplyFate::Failed {
+        if change.attempt <= self.attempts
+            && change.fate != ReplyFate::Sent
+            && change.fate != ReplyFate::Failed
+        {
             return false;
         }
         let at = event.occurred_at;
@@ -111,4 +114,115 @@ pub struct ReplyContent<'a> {
     /// The answer in a chat that this mail brings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contact::{ContactKey, Content, Direction, EntryId, EventKey, SourceName, Trust};
+
+    fn noon() -> Timestamp {
+        "2026-11-21T12:00:00Z".parse().expect("a time")
+    }
+
+    fn reply(seq: Option<i64>) -> Reply {
+        let id: EntryId = "ent_0198b2c3d4e570008000000000000001".parse().expect("an id");
+        Reply {
+            id,
+            conversation: "cnv_0198b2c3d4e570008000000000000001".parse().expect("an id"),
+            client: None,
+            source: "email/support".parse().expect("a source"),
+            state: ReplyState::Queued,
+            attempts: 0,
+            doubts: 0,
+            due_at: Some(noon()),
+            order: Order {
+                reply: id,
+                attempt: 0,
+                written_at: noon(),
+                to: "olena@example.com".into(),
+                name: None,
+                agent: None,
+                text: "Добрий день".into(),
+                thread: None,
+                seq,
+            },
+            detail: None,
+            message_id: None,
+            instead_of: None,
+            rev: 1,
+            recorded_at: noon(),
+        }
+    }
+
+    fn told(reply: &mut Reply, attempt: u32, fate: ReplyFate) -> bool {
+        let source: SourceName = "email/support".parse().expect("a source");
+        let change = ReplyChange { reply: reply.id, attempt, fate, detail: None, message_id: None };
+        let event = Event {
+            key: EventKey { source, id: format!("{attempt}:{fate:?}") },
+            contact: ContactKey("desk/x".into()),
+            occurred_at: noon(),
+            received_at: noon(),
+            traceparent: None,
+            direction: Direction::Outbound,
+            trust: Trust::Verified,
+            from: None,
+            to: Vec::new(),
+            content: Content::Reply(change.clone()),
+            raw: None,
+        };
+        reply.fold(&event, &change)
+    }
+
+    #[test]
+    fn what_is_refused_for_now_is_tried_again_ever_later_and_then_given_up() {
+        let mut reply = reply(None);
+        let mut pauses = Vec::new();
+        for attempt in 1..=10 {
+            assert_eq!(reply.next_order().attempt, attempt);
+            assert!(told(&mut reply, attempt, ReplyFate::Deferred));
+            pauses.extend(reply.due_at.map(|at| at.duration_since(noon())));
+        }
+        assert_eq!(pauses, LADDER);
+        assert_eq!((reply.state, reply.due_at), (ReplyState::Failed, None));
+    }
+
+    #[test]
+    fn accepted_is_accepted_whatever_else_is_heard_of_other_tries() {
+        let mut reply = reply(None);
+        assert!(told(&mut reply, 1, ReplyFate::Sent));
+        assert_eq!((reply.state, reply.due_at), (ReplyState::Sent, None));
+        for fate in [ReplyFate::Deferred, ReplyFate::Uncertain, ReplyFate::Sent] {
+            assert!(!told(&mut reply, 2, fate), "{fate:?}");
+        }
+        assert_eq!((reply.state, reply.due_at), (ReplyState::Sent, None));
+        assert!(told(&mut reply, 1, ReplyFate::Failed), "a report says it came back");
+        assert_eq!(reply.state, ReplyState::Failed);
+    }
+
+    #[test]
+    fn a_doubt_is_followed_by_one_more_try_and_a_late_word_settles_it() {
+        let mut reply = reply(None);
+        assert!(told(&mut reply, 1, ReplyFate::Uncertain));
+        assert_eq!(reply.due_at, Some(noon() + AFTER_DOUBT));
+        assert!(told(&mut reply, 2, ReplyFate::Uncertain));
+        assert_eq!((reply.state, reply.due_at), (ReplyState::Uncertain, None), "nobody is written to thrice");
+        assert!(told(&mut reply, 1, ReplyFate::Sent), "the word about the first try came late");
+        assert_eq!(reply.state, ReplyState::Sent);
+    }
+
+    #[test]
+    fn a_try_told_twice_counts_once() {
+        let mut reply = reply(None);
+        assert!(told(&mut reply, 1, ReplyFate::Deferred));
+        assert!(!told(&mut reply, 1, ReplyFate::Deferred));
+        assert_eq!(reply.attempts, 1);
+    }
+
+    #[test]
+    fn a_line_in_a_chat_has_a_while_to_be_read() {
+        let mut reply = reply(Some(3));
+        assert!(told(&mut reply, 1, ReplyFate::Sent));
+        assert_eq!(reply.due_at, Some(noon() + UNREAD));
+    }
 }

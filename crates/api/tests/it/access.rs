@@ -73,6 +73,39 @@ async fn each_role_may_do_what_it_says() {
     assert_eq!(bad_body.status, 403, "who may not is not told what is wrong with the request");
 }
 
+#[tokio::test]
+async fn each_role_may_act_as_it_says() {
+    let house = House::new();
+    let zeros = "0".repeat(32);
+    let other = format!(r#"{{"client":"cli_{zeros}","reason":"a"}}"#);
+    let requests = [
+        ("PATCH", format!("/v1/clients/cli_{zeros}"), r#"{"name":"Olena"}"#),
+        ("POST", format!("/v1/clients/cli_{zeros}/notes"), r#"{"text":"a"}"#),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/replies"), r#"{"text":"a"}"#),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/claim"), ""),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/assign"), r#"{"to":null}"#),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/resolve"), ""),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/reopen"), ""),
+        ("GET", format!("/v1/clients/cli_{zeros}/candidates"), ""),
+        ("GET", format!("/v1/clients/cli_{zeros}/merges"), ""),
+        ("POST", format!("/v1/clients/cli_{zeros}/merge"), &other),
+        ("POST", format!("/v1/clients/cli_{zeros}/apart"), &other),
+        ("POST", format!("/v1/merges/mrg_{zeros}/undo"), r#"{"reason":"a"}"#),
+        ("POST", format!("/v1/contacts/con_{zeros}/move"), r#"{"reason":"a"}"#),
+    ];
+    // Nothing of it is there, so whoever may is told 404.
+    let mut table = String::new();
+    for (method, path, body) in &requests {
+        table += &format!("{method} {}:", path.replace(&format!("_{zeros}"), ""));
+        for role in Role::ALL {
+            let person = house.person(*role).await;
+            table += &format!(" {role} {}", person.send(method, path, &[], body).await.status.as_u16());
+        }
+        table += "\n";
+    }
+    insta::assert_snapshot!(table);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_revoked_token_opens_nothing() {
     let house = House::new();

@@ -12,6 +12,7 @@ async fn every_bad_request_is_told_what_is_wrong_with_it() {
     let ada = house.person(Role::Admin).await;
     let long = "x".repeat(101);
     let long_name = format!(r#"{{"name":"{long}","role":"agent"}}"#);
+    let long_text = format!(r#"{{"text":"{}"}}"#, "й".repeat(20_001));
     let requests = [
         ("GET", "/v1/clients?limit=many", ""),
         ("GET", "/v1/clients?cursor=abc", ""),
@@ -58,6 +59,45 @@ async fn every_bad_request_is_told_what_is_wrong_with_it() {
         ("POST", "/v1/tokens", r#"{"name":" ","role":"agent"}"#),
         ("POST", "/v1/tokens", r#"{"name":"a\u0000b","role":"agent"}"#),
         ("POST", "/v1/tokens", &long_name),
+        ("POST", "/v1/clients/cli_00000000000000000000000000000000/notes", r#"{"text":"Hm."}"#),
+        ("POST", "/v1/clients/cli_00000000000000000000000000000000/notes", r#"{"text":""}"#),
+        ("POST", "/v1/clients/cli_00000000000000000000000000000000/notes", r#"{"text":"\u0000\r\n"}"#),
+        ("POST", "/v1/clients/cli_00000000000000000000000000000000/notes", r#"{"text":null}"#),
+        (
+            "POST",
+            "/v1/clients/cli_00000000000000000000000000000000/notes",
+            r#"{"text":"a","conversation":"c"}"#,
+        ),
+        ("POST", "/v1/clients/cli_00000000000000000000000000000000/notes", &long_text),
+        ("PATCH", "/v1/clients/cli_00000000000000000000000000000000", "{}"),
+        ("PATCH", "/v1/clients/cli_00000000000000000000000000000000", r#"{"name":"Olena"}"#),
+        ("PATCH", "/v1/clients/cli_00000000000000000000000000000000", r#"{"segment":"gold"}"#),
+        ("PATCH", "/v1/clients/cli_00000000000000000000000000000000", r#"{"permissions":{"desk":"deny"}}"#),
+        ("PATCH", "/v1/clients/cli_00000000000000000000000000000000", r#"{"permissions":{"fax":"deny"}}"#),
+        ("PATCH", "/v1/clients/cli_00000000000000000000000000000000", r#"{"permissions":{"email":"no"}}"#),
+        ("GET", "/v1/clients/cli_00000000000000000000000000000000/candidates", ""),
+        ("GET", "/v1/clients/cli_00000000000000000000000000000000/merges", ""),
+        (
+            "POST",
+            "/v1/clients/cli_00000000000000000000000000000000/merge",
+            r#"{"client":"cli_1","reason":"a"}"#,
+        ),
+        ("POST", "/v1/clients/cli_00000000000000000000000000000000/merge", r#"{"reason":"a"}"#),
+        (
+            "POST",
+            "/v1/clients/cli_00000000000000000000000000000000/apart",
+            r#"{"client":"cli_00000000000000000000000000000000","reason":" "}"#,
+        ),
+        ("POST", "/v1/merges/mrg_00000000000000000000000000000000/undo", r#"{"reason":"a"}"#),
+        ("POST", "/v1/merges/cli_00000000000000000000000000000000/undo", r#"{"reason":"a"}"#),
+        ("POST", "/v1/contacts/con_00000000000000000000000000000000/move", r#"{"reason":"a"}"#),
+        ("GET", "/v1/contacts/con_00000000000000000000000000000000/attachments/abc", ""),
+        ("POST", "/v1/conversations/cnv_00000000000000000000000000000000/replies", r#"{"text":"a"}"#),
+        ("POST", "/v1/conversations/cnv_00000000000000000000000000000000/claim", ""),
+        ("POST", "/v1/conversations/cnv_00000000000000000000000000000000/assign", "{}"),
+        ("POST", "/v1/conversations/cnv_00000000000000000000000000000000/assign", r#"{"to":null}"#),
+        ("POST", "/v1/conversations/cnv_00000000000000000000000000000000/resolve", ""),
+        ("POST", "/v1/conversations/cnv_00000000000000000000000000000000/reopen", ""),
         ("PUT", "/v1/clients", ""),
         ("GET", "/v1/nothing", ""),
         ("GET", "/", ""),
@@ -77,8 +117,8 @@ async fn every_bad_request_is_told_what_is_wrong_with_it() {
 async fn too_much_is_refused_unread() {
     let house = House::new();
     let ada = house.person(Role::Admin).await;
-    let body = format!(r#"{{"name":"{}","role":"agent"}}"#, "x".repeat(65_536));
-    assert_eq!(ada.post("/v1/tokens", &body).await.problem(), "413 the body is larger than 65536 bytes");
+    let body = format!(r#"{{"name":"{}","role":"agent"}}"#, "x".repeat(262_144));
+    assert_eq!(ada.post("/v1/tokens", &body).await.problem(), "413 the body is larger than 262144 bytes");
     let query: String = (0..100_000).map(|n| format!("{n}=&")).collect();
     let query = query.chars().take(60_000).collect::<String>();
     let answer = ada.get(&format!("/v1/clients?{query}")).await;

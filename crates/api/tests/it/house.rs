@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use contact::email::Attachment;
 use contact::{
     CallChange, CallState, ContactKey, Content, Direction, Event, EventKey, IdentifierKind, Outcome, Party,
     Raw, RawBytes, SourceName, Suspect, Trust,
@@ -210,11 +211,17 @@ impl Answer {
         self.json()["items"].as_array().unwrap().clone()
     }
 
-    /// A problem in one line: status, field, sentence.
-    pub(crate) fn problem(&self) -> String {
+    /// Everything a problem says.
+    pub(crate) fn problem_json(&self) -> Value {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let json: Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(json["status"], self.status.as_u16());
+        json
+    }
+
+    /// A problem in one line: status, field, sentence.
+    pub(crate) fn problem(&self) -> String {
+        let json = self.problem_json();
         assert_eq!(json["type"], "about:blank");
         assert_eq!(json["title"], self.status.canonical_reason().unwrap());
         let field = json["field"].as_str().map(|field| format!(" [{field}]")).unwrap_or_default();
@@ -229,6 +236,12 @@ pub(crate) struct TestDesk {
     pub(crate) retried: Mutex<Vec<String>>,
     pub(crate) released: Mutex<Vec<(String, bool)>>,
     pub(crate) blobs: Mutex<HashMap<String, Bytes>>,
+    /// Files in mails, by their digest.
+    pub(crate) files: Mutex<HashMap<String, (Attachment, Bytes)>>,
+    /// The positions that acts brought the feed to.
+    pub(crate) acted: Mutex<Vec<i64>>,
+    /// Nothing that is written leaves by any source.
+    pub(crate) mute: AtomicBool,
     /// The door is closed.
     pub(crate) closed: AtomicBool,
     pub(crate) panics: AtomicBool,
@@ -293,6 +306,22 @@ impl Desk for TestDesk {
 
     async fn blob(&self, raw: &Raw) -> Result<Option<Bytes>, DeskError> {
         Ok(self.blobs.lock().unwrap().get(&raw.sha256).cloned())
+    }
+
+    async fn attachment(&self, raw: &Raw, sha256: &str) -> Result<Option<(Attachment, Bytes)>, DeskError> {
+        assert_eq!(raw.media_type, "message/rfc822");
+        Ok(self.files.lock().unwrap().get(sha256).cloned())
+    }
+
+    fn can_answer(&self, source: &SourceName) -> Result<(), String> {
+        if self.mute.load(Ordering::Relaxed) {
+            return Err(format!("{source} has no way to send"));
+        }
+        Ok(())
+    }
+
+    fn acted(&self, feed_position: i64) {
+        self.acted.lock().unwrap().push(feed_position);
     }
 }
 

@@ -53,6 +53,16 @@ impl Listener {
         }
     }
 
+    /// The next change of this kind.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> String {
+        loop {
+            let message = self.message().await.expect("the stream goes on");
+            if message.contains(&format!("\nevent: {kind}\n")) {
+                return message;
+            }
+        }
+    }
+
     /// The ids of so many changes.
     async fn ids(&mut self, count: i64) -> Vec<i64> {
         let mut ids = Vec::new();

@@ -1,8 +1,11 @@
 //! The same over SQLite: what is committed by one task is followed by another, and every list is read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use api::{Feed, Parts, token_id, token_secret};
+use axum::Router;
+use contact::Event;
 use timeline::{HoldBounds, Role, Store, Token, record};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -10,42 +13,72 @@ use tokio_util::task::TaskTracker;
 use crate::house::{Person, TestDesk, letter, missed, noon, suspect};
 use crate::live::Listener;
 
-struct Real {
-    mia: Person,
-    store: Arc<dyn Store>,
+pub(crate) struct Real {
+    /// An admin.
+    pub(crate) mia: Person,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) desk: Arc<TestDesk>,
+    /// Seconds after noon.
+    pub(crate) clock: Arc<AtomicI64>,
+    router: Router,
     feed: Feed,
     tracker: TaskTracker,
+    people: AtomicU8,
     _folder: tempfile::TempDir,
 }
 
-async fn real() -> Real {
+pub(crate) async fn real() -> Real {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("frontdesk.db").display());
     let store = store::open(&url, store::Options::default()).await.unwrap();
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
     let feed = Feed::start(Arc::clone(&store), stop.clone(), &tracker);
+    let (desk, clock) = (Arc::new(TestDesk::default()), Arc::new(AtomicI64::new(0)));
     let router = api::router(Parts {
         store: Arc::clone(&store),
         feed: feed.clone(),
-        clock: Arc::new(|| noon(0)),
-        desk: Arc::new(TestDesk::default()),
+        clock: {
+            let clock = Arc::clone(&clock);
+            Arc::new(move || noon(clock.load(Ordering::Relaxed)))
+        },
+        desk: Arc::<TestDesk>::clone(&desk),
         stop,
     });
-    let secret = token_secret([7; 32]);
-    let (id, name) = (token_id(&secret), "Mia".to_owned());
-    let token = Token { id, name, role: Role::Admin, created_at: noon(0), revoked_at: None };
-    store.add_token(&token).await.unwrap();
-    Real { mia: Person::new(router, secret), store, feed, tracker, _folder: folder }
+    let people = AtomicU8::new(7);
+    let mia = hire(store.as_ref(), &router, &people, "Mia", Role::Admin).await;
+    Real { mia, store, desk, clock, router, feed, tracker, people, _folder: folder }
 }
 
-async fn write(store: &dyn Store, n: i64) -> i64 {
-    let events = missed(&format!("CA{n}"), Some(&format!("+38044123{:04}", n % 20)), n);
+async fn hire(store: &dyn Store, router: &Router, people: &AtomicU8, name: &str, role: Role) -> Person {
+    let secret = token_secret([people.fetch_add(1, Ordering::Relaxed); 32]);
+    let (id, name) = (token_id(&secret), name.to_owned());
+    store.add_token(&Token { id, name, role, created_at: noon(0), revoked_at: None }).await.unwrap();
+    Person::new(router.clone(), secret)
+}
+
+impl Real {
+    /// Somebody with a token of their own.
+    pub(crate) async fn person(&self, name: &str, role: Role) -> Person {
+        hire(self.store.as_ref(), &self.router, &self.people, name, role).await
+    }
+
+    /// Records the events in one batch, and tells the feed.
+    pub(crate) async fn records(&self, events: Vec<Event>) {
+        self.feed.wake(take_in(self.store.as_ref(), events).await);
+    }
+}
+
+async fn take_in(store: &dyn Store, events: Vec<Event>) -> i64 {
     let arrivals = events.into_iter().map(|event| timeline::Arrival {
         payload: String::from_utf8(event.to_json()).unwrap(),
         recorded_at: event.received_at,
         event,
     });
     record(store, arrivals.collect(), Vec::new()).await.unwrap().feed_position
+}
+
+async fn write(store: &dyn Store, n: i64) -> i64 {
+    take_in(store, missed(&format!("CA{n}"), Some(&format!("+38044123{:04}", n % 20)), n)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,7 +27,8 @@ pub(super) async fn drain(config: &Config, dir: &Path) -> anyhow::Result<ExitCod
     let blobs = wire::blob_store(config)?;
     // Everything in it is old: nothing new waits behind it.
     let pace = Pace { republish_per_second: 20_000, ..Pace::default() };
-    let broker = Lane::contacts(bus);
+    // The journal of imports is told by its name.
+    let broker = if dir.ends_with("imports") { Lane::imports(bus) } else { Lane::contacts(bus) };
     let (door, task) =
         wire::open_door_in(dir, config, "contacts", broker, &blobs, &wire::real_clock(), pace)?;
     say(format_args!("{} records to send", door.status().unretired));

@@ -4,6 +4,7 @@ mod check_config;
 mod doctor;
 mod healthcheck;
 mod journal;
+pub(crate) mod mail;
 mod migrate;
 mod openapi;
 mod replay;
@@ -32,6 +33,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let environment =
         std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    if let Command::Mail { source } = &cli.command {
+        return Ok(mail::run(cli.config.as_deref(), environment, source));
+    }
     let config = Config::load(cli.config.as_deref(), environment)?;
     if let Command::CheckConfig = &cli.command {
         return check_config::run(&config);
@@ -53,12 +57,27 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Healthcheck { url } => healthcheck::run(&config, url).await,
             Command::Simulate(SimulateCommand::Phone(call)) => simulate::phone(&config, call).await,
             Command::Journal(JournalCommand::Drain { dir }) => journal::drain(&config, &dir).await,
-            Command::CheckConfig | Command::Openapi | Command::NatsChild { .. } => Ok(ExitCode::SUCCESS),
+            Command::CheckConfig | Command::Openapi | Command::Mail { .. } | Command::NatsChild { .. } => {
+                Ok(ExitCode::SUCCESS)
+            }
         }
     });
     // A blocking read that never ends must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// Says what is wrong with the command line, or the help that was asked for. A mail pipe with a mistake in
+/// it must not send mails back, so it ends as any other mail that is not kept.
+pub(crate) fn misunderstood(error: &clap::Error) -> ExitCode {
+    // Without a place to print it there is still the exit code.
+    error.print().ok();
+    let is_mail = std::env::args_os().any(|argument| argument == "mail");
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_mail => ExitCode::from(mail::EXIT_LATER),
+        code => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+    }
 }
 
 fn start_log(log: &Log) -> anyhow::Result<()> {

@@ -16,19 +16,25 @@ pub(super) async fn run(config: Config, roles: wire::Roles) -> anyhow::Result<Ex
                 .to_owned()
         ]));
     }
-    let stored = roles.contains(&RoleName::Core) || roles.contains(&RoleName::Api);
+    let stored = [RoleName::Core, RoleName::Api, RoleName::Chat].iter().any(|role| roles.contains(role));
     if stored && !config.is_shared_store() {
         bail!(Wrong(vec![
             "[store] url: roles that run apart share a PostgreSQL; SQLite has room for one process, which is `frontdesk up`"
                 .to_owned()
         ]));
     }
-    if roles.contains(&RoleName::Phone) && config.phone.is_empty() {
-        bail!(Wrong(vec!["[phone.…]: the role phone needs at least one line".to_owned()]));
+    for (role, is_empty, sentence) in [
+        (RoleName::Phone, config.phone.is_empty(), "[phone.…]: the role phone needs at least one line"),
+        (RoleName::Email, config.email.is_empty(), "[email.…]: the role email needs at least one mailbox"),
+        (RoleName::Chat, config.chat.is_empty(), "[chat.…]: the role chat needs at least one widget"),
+    ] {
+        if roles.contains(&role) && is_empty {
+            bail!(Wrong(vec![sentence.to_owned()]));
+        }
     }
     // The journal is the only thing of a folder that two processes must not share.
     let data = config.data.clone();
-    let locked = roles.contains(&RoleName::Phone);
+    let locked = [RoleName::Phone, RoleName::Email, RoleName::Chat].iter().any(|role| roles.contains(role));
     let _lock = tokio::task::spawn_blocking(move || locked.then(|| lock::take(&data)).transpose())
         .await
         .context("could not wait for the lock")??;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::ValueEnum as _;
 use timeline::{Role, Store, Token};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -24,7 +25,7 @@ pub(super) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     let metrics = metric::install()?;
     let token = CancellationToken::new();
     stop::on_signals(token.clone())?;
-    let roles = [RoleName::Phone, RoleName::Core, RoleName::Api].into();
+    let roles = RoleName::value_variants().iter().copied().collect();
     let greeted = config.clone();
     let greeting: wire::Greeting = Box::new(move |store| {
         Box::pin(async move {
@@ -64,6 +65,7 @@ Frontdesk is up. Everything it keeps is in the folder {data}.
   API docs     {url}/docs
   health       {url}/readyz       metrics  {url}/metrics
   phone hooks  {url}/hooks/phone/{line}
+  chat page    {url}/chat/{line}/demo
   agent token  {secret}
 
 Watch what happens, in a second terminal:
@@ -74,15 +76,19 @@ Miss a call, in a third (signed webhooks, as a phone system sends them):
 
   {program} simulate phone missed --from +380441234567 --name 'Олена'
 
+Write a mail, hand it in as a mail server does:
+
+  printf 'From: olena@example.com\nSubject: Hello\n\nIs anybody there?\n' | {program} mail --source {line}
+
 See who called, and what is owed:
 
   curl -s -H 'Authorization: Bearer {secret}' '{url}/v1/clients?phone=%2B380441234567'
   curl -s -H 'Authorization: Bearer {secret}' '{url}/v1/conversations?status=open'
 
-This line is a demonstration; config/frontdesk.toml says how to connect a real one. Ctrl-C stops.
+Line, mailbox and chat are a demonstration; config/frontdesk.toml says how to connect real ones. Ctrl-C stops.
 "#,
         data = config.data.display(),
-        line = demo::LINE,
+        line = demo::NAME,
     ));
     Ok(())
 }

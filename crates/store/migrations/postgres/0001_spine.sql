@@ -33,8 +33,11 @@ create table client (
     created_at      timestamptz      not null,
     last_contact_at timestamptz      not null,
     reached_at      timestamptz,
+    permissions     text collate "C" not null,
+    merged_into     uuid,
     rev             bigint           not null
 ) with (fillfactor = 80);
+create index client_merged on client (merged_into) where merged_into is not null;
 
 create table identifier (
     kind      text collate "C" not null,
@@ -64,6 +67,8 @@ create table contact (
 create unique index contact_key on contact (key);
 create index contact_of_source on contact (source, id);
 create index contact_of_nobody on contact (id) where client_id is null;
+-- Those of a client are found by their entries; only a session of a chat may have none.
+create index contact_of_chat on contact (client_id) where source >= 'chat/' and source < 'chat0';
 
 create table entry (
     id              uuid             primary key,
@@ -76,7 +81,7 @@ create table entry (
     occurred_at     timestamptz      not null,
     recorded_at     timestamptz      not null,
     client_id       uuid,
-    contact_id      uuid             not null,
+    contact_id      uuid,
     conversation_id uuid,
     agent           text collate "C",
     summary         text collate "C" not null,
@@ -85,20 +90,22 @@ create table entry (
 create index entry_timeline on entry (client_id, occurred_at, id);
 
 create table conversation (
-    id            uuid             primary key,
-    status        text collate "C" not null,
-    client_id     uuid,
-    thread        text collate "C" not null,
-    channel       text collate "C" not null,
-    queue         text collate "C" not null,
-    priority      integer          not null,
-    assignee      text collate "C",
-    opened_at     timestamptz      not null,
-    updated_at    timestamptz      not null,
-    due_at        timestamptz,
-    callback      text collate "C",
-    last_entry_id uuid,
-    rev           bigint           not null
+    id              uuid             primary key,
+    status          text collate "C" not null,
+    client_id       uuid,
+    thread          text collate "C" not null,
+    channel         text collate "C" not null,
+    queue           text collate "C" not null,
+    priority        integer          not null,
+    assignee        text collate "C",
+    opened_at       timestamptz      not null,
+    updated_at      timestamptz      not null,
+    due_at          timestamptz,
+    callback        text collate "C",
+    last_entry_id   uuid,
+    last_contact_id uuid,
+    continued_in    uuid,
+    rev             bigint           not null
 ) with (fillfactor = 80);
 create index conversation_of_client on conversation (client_id, status, id);
 create index conversation_by_status on conversation (status, id);
@@ -108,10 +115,103 @@ create index conversation_of_assignee on conversation (assignee, id) where assig
 create table message (
     key             uuid not null,
     client_id       uuid not null,
-    contact_id      uuid not null,
+    contact_id      uuid,
     conversation_id uuid not null,
     primary key (key, client_id)
 );
+create index message_of_client on message (client_id);
+
+-- What somebody merely says is theirs, and why it is no more than that.
+create table claim (
+    kind      text collate "C" not null,
+    value     text collate "C" not null,
+    client_id uuid             not null,
+    reason    text collate "C" not null,
+    since     timestamptz      not null,
+    primary key (kind, value, client_id)
+);
+create index claim_of_client on claim (client_id);
+
+-- Who was made one with whom, which contact was given to whom, and who is not who they look like.
+create table merge (
+    id          uuid             primary key,
+    survivor_id uuid             not null,
+    absorbed_id uuid             not null,
+    decided_by  text collate "C" not null,
+    reason      text collate "C" not null,
+    decided_at  timestamptz      not null,
+    undone_at   timestamptz
+);
+create index merge_of_survivor on merge (survivor_id);
+create index merge_of_absorbed on merge (absorbed_id);
+
+create table relocation (
+    id             uuid primary key,
+    contact_id     uuid not null,
+    from_client_id uuid,
+    to_client_id   uuid not null
+);
+create index relocation_from on relocation (from_client_id);
+create index relocation_to on relocation (to_client_id);
+
+create table apart (
+    lesser_id  uuid             not null,
+    greater_id uuid             not null,
+    decided_by text collate "C" not null,
+    reason     text collate "C" not null,
+    decided_at timestamptz      not null,
+    primary key (lesser_id, greater_id)
+);
+create index apart_of_greater on apart (greater_id);
+
+-- What one visitor and we write to each other, line by line.
+create table chat (
+    visitor         text collate "C" primary key,
+    source          text collate "C" not null,
+    client_id       uuid,
+    conversation_id uuid,
+    seq             bigint           not null,
+    read_seq        bigint           not null,
+    session         text collate "C" not null,
+    last_at         timestamptz      not null
+) with (fillfactor = 80);
+create index chat_of_client on chat (client_id);
+
+create table chat_line (
+    visitor    text collate "C" not null,
+    seq        bigint           not null,
+    entry_id   uuid             not null,
+    message_id text collate "C" not null,
+    agent      text collate "C",
+    content    text collate "C" not null,
+    written_at timestamptz      not null,
+    primary key (visitor, seq)
+);
+
+-- Our answers. One in a chat is a line of it (visitor, seq). Somebody wakes for one when it is due, but not
+-- once it was sent and read in its chat (wake_at).
+create table reply (
+    id              uuid             primary key,
+    conversation_id uuid             not null,
+    client_id       uuid,
+    source          text collate "C" not null,
+    state           text collate "C" not null,
+    attempts        bigint           not null,
+    doubts          bigint           not null,
+    due_at          timestamptz,
+    errand          text collate "C" not null,
+    detail          text collate "C",
+    message_id      text collate "C",
+    instead_of      uuid,
+    rev             bigint           not null,
+    recorded_at     timestamptz      not null,
+    visitor         text collate "C",
+    seq             bigint,
+    wake_at         timestamptz
+) with (fillfactor = 80);
+create index reply_of_client on reply (client_id);
+create index reply_to_wake_for on reply (wake_at, id) where wake_at is not null;
+create index reply_unread on reply (visitor, seq) where wake_at is not null;
 
 -- Every change, numbered. It names what changed and holds nothing of it.
 create table feed (

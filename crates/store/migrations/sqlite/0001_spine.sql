@@ -31,8 +31,11 @@ create table client (
     created_at      integer not null,
     last_contact_at integer not null,
     reached_at      integer,
+    permissions     text    not null,
+    merged_into     blob,
     rev             integer not null
 ) strict, without rowid;
+create index client_merged on client (merged_into) where merged_into is not null;
 
 create table identifier (
     kind      text    not null,
@@ -62,6 +65,8 @@ create table contact (
 create unique index contact_key on contact (key);
 create index contact_of_source on contact (source, id);
 create index contact_of_nobody on contact (id) where client_id is null;
+-- Those of a client are found by their entries; only a session of a chat may have none.
+create index contact_of_chat on contact (client_id) where source >= 'chat/' and source < 'chat0';
 
 create table entry (
     id              blob    primary key,
@@ -74,7 +79,7 @@ create table entry (
     occurred_at     integer not null,
     recorded_at     integer not null,
     client_id       blob,
-    contact_id      blob    not null,
+    contact_id      blob,
     conversation_id blob,
     agent           text,
     summary         text    not null,
@@ -83,20 +88,22 @@ create table entry (
 create index entry_timeline on entry (client_id, occurred_at, id);
 
 create table conversation (
-    id            blob    primary key,
-    status        text    not null,
-    client_id     blob,
-    thread        text    not null,
-    channel       text    not null,
-    queue         text    not null,
-    priority      integer not null,
-    assignee      text,
-    opened_at     integer not null,
-    updated_at    integer not null,
-    due_at        integer,
-    callback      text,
-    last_entry_id blob,
-    rev           integer not null
+    id              blob    primary key,
+    status          text    not null,
+    client_id       blob,
+    thread          text    not null,
+    channel         text    not null,
+    queue           text    not null,
+    priority        integer not null,
+    assignee        text,
+    opened_at       integer not null,
+    updated_at      integer not null,
+    due_at          integer,
+    callback        text,
+    last_entry_id   blob,
+    last_contact_id blob,
+    continued_in    blob,
+    rev             integer not null
 ) strict, without rowid;
 create index conversation_of_client on conversation (client_id, status, id);
 create index conversation_by_status on conversation (status, id);
@@ -106,10 +113,103 @@ create index conversation_of_assignee on conversation (assignee, id) where assig
 create table message (
     key             blob not null,
     client_id       blob not null,
-    contact_id      blob not null,
+    contact_id      blob,
     conversation_id blob not null,
     primary key (key, client_id)
 ) strict, without rowid;
+create index message_of_client on message (client_id);
+
+-- What somebody merely says is theirs, and why it is no more than that.
+create table claim (
+    kind      text    not null,
+    value     text    not null,
+    client_id blob    not null,
+    reason    text    not null,
+    since     integer not null,
+    primary key (kind, value, client_id)
+) strict, without rowid;
+create index claim_of_client on claim (client_id);
+
+-- Who was made one with whom, which contact was given to whom, and who is not who they look like.
+create table merge (
+    id          blob    primary key,
+    survivor_id blob    not null,
+    absorbed_id blob    not null,
+    decided_by  text    not null,
+    reason      text    not null,
+    decided_at  integer not null,
+    undone_at   integer
+) strict, without rowid;
+create index merge_of_survivor on merge (survivor_id);
+create index merge_of_absorbed on merge (absorbed_id);
+
+create table relocation (
+    id             blob primary key,
+    contact_id     blob not null,
+    from_client_id blob,
+    to_client_id   blob not null
+) strict, without rowid;
+create index relocation_from on relocation (from_client_id);
+create index relocation_to on relocation (to_client_id);
+
+create table apart (
+    lesser_id  blob    not null,
+    greater_id blob    not null,
+    decided_by text    not null,
+    reason     text    not null,
+    decided_at integer not null,
+    primary key (lesser_id, greater_id)
+) strict, without rowid;
+create index apart_of_greater on apart (greater_id);
+
+-- What one visitor and we write to each other, line by line.
+create table chat (
+    visitor         text    primary key,
+    source          text    not null,
+    client_id       blob,
+    conversation_id blob,
+    seq             integer not null,
+    read_seq        integer not null,
+    session         text    not null,
+    last_at         integer not null
+) strict, without rowid;
+create index chat_of_client on chat (client_id);
+
+create table chat_line (
+    visitor    text    not null,
+    seq        integer not null,
+    entry_id   blob    not null,
+    message_id text    not null,
+    agent      text,
+    content    text    not null,
+    written_at integer not null,
+    primary key (visitor, seq)
+) strict, without rowid;
+
+-- Our answers. One in a chat is a line of it (visitor, seq). Somebody wakes for one when it is due, but not
+-- once it was sent and read in its chat (wake_at).
+create table reply (
+    id              blob    primary key,
+    conversation_id blob    not null,
+    client_id       blob,
+    source          text    not null,
+    state           text    not null,
+    attempts        integer not null,
+    doubts          integer not null,
+    due_at          integer,
+    errand          text    not null,
+    detail          text,
+    message_id      text,
+    instead_of      blob,
+    rev             integer not null,
+    recorded_at     integer not null,
+    visitor         text,
+    seq             integer,
+    wake_at         integer
+) strict;
+create index reply_of_client on reply (client_id);
+create index reply_to_wake_for on reply (wake_at, id) where wake_at is not null;
+create index reply_unread on reply (visitor, seq) where wake_at is not null;
 
 -- Every change, numbered. It names what changed and holds nothing of it.
 create table feed (

@@ -4,15 +4,16 @@
 //! index is not touched.
 
 use sqlx::{Error, raw_sql};
-use timeline::{Changes, Conversation, Entry, Holder, Message, StoreError};
+use timeline::{Changes, Client, Contact, Conversation, Entry, Holder, Message, StoreError};
 use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
-use super::shelves;
+use super::{absorb, chats, shelves, ties};
 use crate::error::refused;
 use crate::values::{Stamp, has_nul};
 
 pub(super) async fn write(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
+    absorb::absorb(connection, &changes.absorbed).await?;
     log(connection, changes).await?;
     clients(connection, &changes.clients).await?;
     holders(connection, &changes.holders).await?;
@@ -20,6 +21,14 @@ pub(super) async fn write(connection: &mut Connection, changes: &Changes) -> Res
     entries(connection, &changes.entries).await?;
     conversations(connection, &changes.conversations).await?;
     messages(connection, &changes.messages).await?;
+    ties::write_claims(connection, &changes.claims).await?;
+    ties::write_merges(connection, &changes.merges).await?;
+    ties::write_relocations(connection, &changes.relocations).await?;
+    ties::write_aparts(connection, &changes.aparts).await?;
+    chats::write_chats(connection, &changes.chats).await?;
+    chats::write_lines(connection, &changes.chat_lines).await?;
+    chats::write_replies(connection, &changes.replies).await?;
+    chats::let_read_ones_be(connection, &changes.chats, &changes.replies).await?;
     feed(connection, changes).await?;
     shelves::bury(connection, &changes.letters).await
 }
@@ -34,6 +43,13 @@ pub(super) fn amount(changes: &Changes) -> u64 {
         + changes.entries.len()
         + changes.conversations.len()
         + changes.messages.len()
+        + changes.claims.len()
+        + changes.merges.len()
+        + changes.relocations.len()
+        + changes.aparts.len()
+        + changes.chats.len()
+        + changes.chat_lines.len()
+        + changes.replies.len()
         + changes.feed.len()
         + changes.letters.len();
     let text = changes.log.iter().map(|(_, arrival)| arrival.payload.len()).sum::<usize>()
@@ -71,25 +87,32 @@ async fn log(connection: &mut Connection, changes: &Changes) -> Result<(), Error
     Ok(())
 }
 
-async fn clients(connection: &mut Connection, clients: &[timeline::Client]) -> Result<(), Error> {
+async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), Error> {
+    let clients = clients
+        .iter()
+        .map(|client| Ok((client, json(&client.permissions)?)))
+        .collect::<Result<Vec<(&Client, String)>, Error>>()?;
     write_rows!(
         connection,
         concat!("insert into client (", columns!(client), ", search)"),
-        clients,
-        |client| [
-            client.id.uuid(),
-            client.name.as_deref(),
-            client.segment.as_deref(),
-            Stamp(client.created_at),
-            Stamp(client.last_contact_at),
-            client.reached_at.map(Stamp),
-            client.rev,
+        &clients,
+        |row| [
+            row.0.id.uuid(),
+            row.0.name.as_deref(),
+            row.0.segment.as_deref(),
+            Stamp(row.0.created_at),
+            Stamp(row.0.last_contact_at),
+            row.0.reached_at.map(Stamp),
+            row.1.as_str(),
+            row.0.merged_into.map(|client| client.uuid()),
+            row.0.rev,
             // Lower case as Rust sees it: the databases differ beyond ASCII.
-            client.name.as_deref().unwrap_or_default().to_lowercase(),
+            row.0.name.as_deref().unwrap_or_default().to_lowercase(),
         ],
         "on conflict (id) do update set name = excluded.name, segment = excluded.segment, \
          created_at = excluded.created_at, last_contact_at = excluded.last_contact_at, \
-         reached_at = excluded.reached_at, rev = excluded.rev, search = excluded.search"
+         reached_at = excluded.reached_at, permissions = excluded.permissions, \
+         merged_into = excluded.merged_into, rev = excluded.rev, search = excluded.search"
     );
     Ok(())
 }
@@ -112,11 +135,11 @@ async fn holders(connection: &mut Connection, holders: &[Holder]) -> Result<(), 
     Ok(())
 }
 
-async fn contacts(connection: &mut Connection, contacts: &[timeline::Contact]) -> Result<(), Error> {
+async fn contacts(connection: &mut Connection, contacts: &[Contact]) -> Result<(), Error> {
     let contacts = contacts
         .iter()
         .map(|contact| Ok((contact, json(&contact.state)?)))
-        .collect::<Result<Vec<(&timeline::Contact, String)>, Error>>()?;
+        .collect::<Result<Vec<(&Contact, String)>, Error>>()?;
     write_rows!(
         connection,
         concat!("insert into contact (", columns!(contact), ")"),
@@ -160,7 +183,7 @@ async fn entries(connection: &mut Connection, entries: &[Entry]) -> Result<(), E
             Stamp(entry.occurred_at),
             Stamp(entry.recorded_at),
             entry.client.map(|client| client.uuid()),
-            entry.contact.uuid(),
+            entry.contact.map(|contact| contact.uuid()),
             entry.conversation.map(|conversation| conversation.uuid()),
             entry.agent.as_deref(),
             entry.summary.as_str(),
@@ -197,13 +220,16 @@ async fn conversations(connection: &mut Connection, conversations: &[Conversatio
             row.0.due_at.map(Stamp),
             row.1.as_deref(),
             row.0.last_entry.map(|entry| entry.uuid()),
+            row.0.last_contact.map(|contact| contact.uuid()),
+            row.0.continued_in.map(|conversation| conversation.uuid()),
             row.0.rev,
         ],
         "on conflict (id) do update set status = excluded.status, client_id = excluded.client_id, \
          thread = excluded.thread, channel = excluded.channel, queue = excluded.queue, \
          priority = excluded.priority, assignee = excluded.assignee, opened_at = excluded.opened_at, \
          updated_at = excluded.updated_at, due_at = excluded.due_at, callback = excluded.callback, \
-         last_entry_id = excluded.last_entry_id, rev = excluded.rev"
+         last_entry_id = excluded.last_entry_id, last_contact_id = excluded.last_contact_id, \
+         continued_in = excluded.continued_in, rev = excluded.rev"
     );
     Ok(())
 }
@@ -216,7 +242,7 @@ async fn messages(connection: &mut Connection, messages: &[Message]) -> Result<(
         |message| [
             Uuid::from_bytes(message.key),
             message.client.uuid(),
-            message.contact.uuid(),
+            message.contact.map(|contact| contact.uuid()),
             message.conversation.uuid(),
         ],
         "on conflict (key, client_id) do update set contact_id = excluded.contact_id, \
@@ -246,6 +272,13 @@ pub(super) async fn clear_projections(connection: &mut Connection) -> Result<(),
         "delete from entry",
         "delete from conversation",
         "delete from message",
+        "delete from claim",
+        "delete from merge",
+        "delete from relocation",
+        "delete from apart",
+        "delete from chat",
+        "delete from chat_line",
+        "delete from reply",
     ] {
         raw_sql(table).execute(&mut *connection).await?;
     }
@@ -266,7 +299,20 @@ pub(super) fn refuse_nul(doing: &'static str, changes: &Changes) -> Result<(), S
     let conversations = changes.conversations.iter().any(|conversation| {
         has_nul(&conversation.thread) || has_nul(&conversation.queue) || any_nul([&conversation.assignee])
     });
-    if log || clients || holders || contacts || entries || conversations {
+    let claims =
+        changes.claims.iter().any(|claim| has_nul(&claim.identifier.value) || has_nul(&claim.reason));
+    let ties = changes.merges.iter().any(|merge| has_nul(&merge.by) || has_nul(&merge.reason))
+        || changes.aparts.iter().any(|apart| has_nul(&apart.by) || has_nul(&apart.reason));
+    let chats = changes.chats.iter().any(|chat| has_nul(&chat.visitor) || has_nul(&chat.session));
+    let lines = changes.chat_lines.iter().any(|line| {
+        has_nul(&line.visitor) || has_nul(&line.message_id) || has_nul(&line.text) || any_nul([&line.agent])
+    });
+    let replies = changes
+        .replies
+        .iter()
+        .any(|reply| has_nul(&reply.order.to) || any_nul([&reply.detail, &reply.message_id]));
+    let beside = claims || ties || chats || lines || replies;
+    if log || clients || holders || contacts || entries || conversations || beside {
         return Err(refused(doing, "a text holds the character NUL, which cannot be kept"));
     }
     Ok(())
@@ -276,6 +322,6 @@ fn any_nul<const N: usize>(texts: [&Option<String>; N]) -> bool {
     texts.into_iter().flatten().any(|text| has_nul(text))
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Encode(error.into()))
 }

@@ -14,7 +14,10 @@ use timeline::Digests;
 use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
-use crate::rows::{ClientRow, ContactRow, ConversationRow, EntryRow, IdentifierRow, MessageRow};
+use crate::rows::{
+    ApartRow, ChatRow, ClaimRow, ClientRow, ContactRow, ConversationRow, EntryRow, IdentifierRow, MergeRow,
+    MessageRow, OwnedLineRow, RelocationRow, ReplyRow,
+};
 
 /// Adds every row of a table to the hash of its client.
 macro_rules! add_all {
@@ -45,7 +48,29 @@ pub(super) async fn digests(connection: &mut Connection) -> Result<Digests, Erro
     add_all!(hashes, connection, entry order by "id", |row: EntryRow| row.client_id);
     add_all!(hashes, connection, conversation order by "id", |row: ConversationRow| row.client_id);
     add_all!(hashes, connection, message order by "key, client_id", |row: MessageRow| Some(row.client_id));
+    add_all!(hashes, connection, claim order by "kind, value, client_id", |row: ClaimRow| Some(row.client_id));
+    add_all!(hashes, connection, merge order by "id", |row: MergeRow| Some(row.survivor_id));
+    add_all!(hashes, connection, relocation order by "id", |row: RelocationRow| Some(row.to_client_id));
+    add_all!(hashes, connection, apart order by "lesser_id, greater_id", |row: ApartRow| Some(row.lesser_id));
+    add_all!(hashes, connection, chat order by "visitor", |row: ChatRow| row.client_id);
+    lines(&mut hashes, connection).await?;
+    add_all!(hashes, connection, reply order by "id", |row: ReplyRow| row.client_id);
     Ok(hashes.finish())
+}
+
+/// Lines belong to the client of their chat.
+async fn lines(hashes: &mut Hashes, connection: &mut Connection) -> Result<(), Error> {
+    let mut rows = sqlx::query_as(concat!(
+        "select (select client_id from chat where chat.visitor = chat_line.visitor) as client_id, ",
+        columns!(chat_line),
+        " from chat_line order by visitor, seq"
+    ))
+    .fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let row: OwnedLineRow = row;
+        hashes.add("chat_line", row.client_id, &row.line)?;
+    }
+    Ok(())
 }
 
 #[derive(Default)]

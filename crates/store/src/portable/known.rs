@@ -1,14 +1,18 @@
-//! What a batch needs to be decided: seven statements, whatever its size.
+//! What a batch needs to be decided: a fixed number of statements, whatever its size, and none for what
+//! is not asked.
 
 use std::collections::{HashMap, HashSet};
 
-use contact::ClientId;
+use contact::{Channel, ClientId, ContactId, Identifier};
 use sqlx::Error;
-use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Message, Wanted};
+use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Message, Reply, Wanted};
 use uuid::Uuid;
 
 use super::super::{Connection, holders, ids};
-use crate::rows::{ClientRow, ContactRow, ConversationRow, LoggedRow, MessageRow, read as nouns};
+use super::{chats, ties};
+use crate::rows::{
+    ClientRow, ContactRow, ConversationRow, IdentifierRow, LoggedRow, MessageRow, read as nouns,
+};
 use crate::values::rows;
 
 pub(super) async fn read(connection: &mut Connection, wanted: &Wanted) -> Result<Known, Error> {
@@ -23,52 +27,31 @@ pub(super) async fn read(connection: &mut Connection, wanted: &Wanted) -> Result
     known.contacts = contacts(connection, &wanted.contacts).await?;
     if !wanted.identifiers.is_empty() {
         let held: Vec<Holder> = nouns(holders(connection, &wanted.identifiers).await?)?;
-        known.holders = held.into_iter().map(|held| (held.identifier, held.client)).collect();
+        known.holders = held.into_iter().map(|held| (held.identifier, (held.client, held.level))).collect();
     }
-    let whose: HashSet<Uuid> = known
-        .contacts
-        .values()
-        .filter_map(|contact| contact.client)
-        .chain(known.holders.values().copied())
-        .map(|client| client.uuid())
-        .collect();
+    known.merges = ties::by_id(connection, &wanted.merges).await?;
+    known.replies = chats::replies(connection, &wanted.replies).await?;
+    shown(connection, wanted, &mut known).await?;
+    known.chats = chats::by_visitor(connection, &visitors(wanted, &known)).await?;
+    let whose = clients(connection, wanted, &mut known).await?;
     known.messages = messages(connection, &wanted.messages, &whose).await?;
-    let placed: HashSet<Uuid> = known
-        .contacts
-        .values()
-        .filter_map(|contact| contact.conversation)
-        .chain(known.messages.values().map(|message| message.conversation))
-        .map(|conversation| conversation.uuid())
-        .collect();
-    if !whose.is_empty() {
-        let found: Vec<ClientRow> =
-            sqlx::query_as(concat!("select ", columns!(client), " from client where id ", in_ids!("$1")))
-                .bind(ids(whose.iter().copied()))
-                .fetch_all(&mut *connection)
-                .await?;
-        let found: Vec<Client> = nouns(found)?;
-        known.clients = found.into_iter().map(|client| (client.id, client)).collect();
-    }
-    if !whose.is_empty() || !placed.is_empty() {
-        // Two searches, each by its index; `or` would read the table.
-        let found: Vec<ConversationRow> = sqlx::query_as(concat!(
-            "select ",
-            columns!(conversation),
-            " from conversation where client_id ",
-            in_ids!("$1"),
-            " and status in ('open', 'pending', 'snoozed') union select ",
-            columns!(conversation),
-            " from conversation where id ",
-            in_ids!("$2"),
-        ))
-        .bind(ids(whose))
-        .bind(ids(placed))
-        .fetch_all(&mut *connection)
-        .await?;
-        let found: Vec<Conversation> = nouns(found)?;
-        known.conversations = found.into_iter().map(|conversation| (conversation.id, conversation)).collect();
+    conversations(connection, &whose, &mut known).await?;
+    if wanted.proofs && !whose.is_empty() {
+        known.holdings = holdings(connection, &whose).await?;
+        known.aparts = ties::kept_apart(connection, whose).await?;
     }
     Ok(known)
+}
+
+/// Those asked for, those whose lines the answers are, and those the conversations asked for are about.
+fn visitors(wanted: &Wanted, known: &Known) -> Vec<String> {
+    let in_a_chat = |reply: &&Reply| reply.source.channel() == Channel::Chat;
+    let of_answers = known.replies.values().filter(in_a_chat).map(|reply| &reply.order.to);
+    let chats = known.conversations.values().filter(|conversation| conversation.channel == Channel::Chat);
+    let of_chats = chats.filter_map(|conversation| conversation.thread.strip_prefix("chat/"));
+    let all: HashSet<&str> =
+        wanted.chats.iter().chain(of_answers).map(String::as_str).chain(of_chats).collect();
+    all.into_iter().map(str::to_owned).collect()
 }
 
 async fn events(connection: &mut Connection, wanted: &[[u8; 16]]) -> Result<HashSet<[u8; 16]>, Error> {
@@ -98,6 +81,64 @@ async fn contacts(
     found.into_iter().map(|row| Ok((row.key.into_bytes(), Contact::try_from(row)?))).collect()
 }
 
+/// The conversations asked for and those of the answers, and by their ids the contacts asked for and the
+/// latest of those conversations.
+async fn shown(connection: &mut Connection, wanted: &Wanted, known: &mut Known) -> Result<(), Error> {
+    let answered = known.replies.values().map(|reply| reply.conversation);
+    let asked: HashSet<Uuid> =
+        wanted.conversations.iter().copied().chain(answered).map(|id| id.uuid()).collect();
+    if !asked.is_empty() {
+        by_id(connection, asked, known).await?;
+        continued(connection, known).await?;
+    }
+    let latest = known.conversations.values().filter_map(|conversation| conversation.last_contact);
+    let asked: HashSet<ContactId> = wanted.contact_ids.iter().copied().chain(latest).collect();
+    if !asked.is_empty() {
+        let found: Vec<ContactRow> =
+            sqlx::query_as(concat!("select ", columns!(contact), " from contact where id ", in_ids!("$1")))
+                .bind(ids(asked.into_iter().map(ContactId::uuid)))
+                .fetch_all(connection)
+                .await?;
+        for row in found {
+            known.contacts.insert(row.key.into_bytes(), row.try_into()?);
+        }
+    }
+    Ok(())
+}
+
+/// Everybody found so far, those asked for, and who they were merged into; gives who that is.
+async fn clients(
+    connection: &mut Connection,
+    wanted: &Wanted,
+    known: &mut Known,
+) -> Result<HashSet<Uuid>, Error> {
+    let mut whose: HashSet<Uuid> = known
+        .contacts
+        .values()
+        .filter_map(|contact| contact.client)
+        .chain(known.holders.values().map(|(client, _)| *client))
+        .chain(known.conversations.values().filter_map(|conversation| conversation.client))
+        .chain(known.replies.values().filter_map(|reply| reply.client))
+        .chain(known.chats.values().filter_map(|chat| chat.client))
+        .chain(wanted.clients.iter().copied())
+        .map(ClientId::uuid)
+        .collect();
+    let mut asked: Vec<Uuid> = whose.iter().copied().collect();
+    while !asked.is_empty() {
+        let found: Vec<ClientRow> =
+            sqlx::query_as(concat!("select ", columns!(client), " from client where id ", in_ids!("$1")))
+                .bind(ids(asked.drain(..)))
+                .fetch_all(&mut *connection)
+                .await?;
+        for client in nouns::<_, Client>(found)? {
+            // Whoever was merged was merged into one who is not, so this is asked twice at most.
+            asked.extend(client.merged_into.map(ClientId::uuid).filter(|survivor| whose.insert(*survivor)));
+            known.clients.insert(client.id, client);
+        }
+    }
+    Ok(whose)
+}
+
 /// Of what strangers also sent under such an id nothing is read.
 async fn messages(
     connection: &mut Connection,
@@ -122,6 +163,94 @@ async fn messages(
     .await?;
     let found: Vec<Message> = nouns(found)?;
     Ok(found.into_iter().map(|message| ((message.key, message.client), message)).collect())
+}
+
+/// The open ones of these clients, and those in which the contacts, messages and chats have their place.
+async fn conversations(
+    connection: &mut Connection,
+    whose: &HashSet<Uuid>,
+    known: &mut Known,
+) -> Result<(), Error> {
+    let placed: HashSet<Uuid> = known
+        .contacts
+        .values()
+        .filter_map(|contact| contact.conversation)
+        .chain(known.messages.values().map(|message| message.conversation))
+        .chain(known.chats.values().filter_map(|chat| chat.conversation))
+        .filter(|conversation| !known.conversations.contains_key(conversation))
+        .map(|conversation| conversation.uuid())
+        .collect();
+    if whose.is_empty() && placed.is_empty() {
+        return Ok(());
+    }
+    // Two searches, each by its index; `or` would read the table.
+    let found: Vec<ConversationRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(conversation),
+        " from conversation where client_id ",
+        in_ids!("$1"),
+        " and status in ('open', 'pending', 'snoozed') and continued_in is null union select ",
+        columns!(conversation),
+        " from conversation where id ",
+        in_ids!("$2"),
+    ))
+    .bind(ids(whose.iter().copied()))
+    .bind(ids(placed))
+    .fetch_all(&mut *connection)
+    .await?;
+    let found: Vec<Conversation> = nouns(found)?;
+    known.conversations.extend(found.into_iter().map(|conversation| (conversation.id, conversation)));
+    continued(connection, known).await
+}
+
+/// Where those go on that go on elsewhere, as often as it takes.
+async fn continued(connection: &mut Connection, known: &mut Known) -> Result<(), Error> {
+    loop {
+        let targets = known.conversations.values().filter_map(|conversation| conversation.continued_in);
+        let unknown = targets.filter(|target| !known.conversations.contains_key(target));
+        let asked: HashSet<Uuid> = unknown.map(|conversation| conversation.uuid()).collect();
+        if asked.is_empty() || by_id(connection, asked, known).await? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Gives how many were found.
+async fn by_id(connection: &mut Connection, asked: HashSet<Uuid>, known: &mut Known) -> Result<usize, Error> {
+    let found: Vec<ConversationRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(conversation),
+        " from conversation where id ",
+        in_ids!("$1")
+    ))
+    .bind(ids(asked))
+    .fetch_all(connection)
+    .await?;
+    let found: Vec<Conversation> = nouns(found)?;
+    let count = found.len();
+    known.conversations.extend(found.into_iter().map(|conversation| (conversation.id, conversation)));
+    Ok(count)
+}
+
+async fn holdings(
+    connection: &mut Connection,
+    whose: &HashSet<Uuid>,
+) -> Result<HashMap<ClientId, Vec<Identifier>>, Error> {
+    let found: Vec<IdentifierRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(identifier),
+        " from identifier where client_id ",
+        in_ids!("$1"),
+        " order by kind, value"
+    ))
+    .bind(ids(whose.iter().copied()))
+    .fetch_all(connection)
+    .await?;
+    let mut holdings: HashMap<ClientId, Vec<Identifier>> = HashMap::new();
+    for held in nouns::<_, Holder>(found)? {
+        holdings.entry(held.client).or_default().push(held.identifier);
+    }
+    Ok(holdings)
 }
 
 /// What was erased has no payload and is passed over.

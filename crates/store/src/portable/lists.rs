@@ -111,7 +111,7 @@ pub(super) async fn find_clients(
     if asked.into_iter().any(|text| has_nul(text)) {
         return Ok(Vec::new());
     }
-    let mut query = QueryBuilder::<Db>::new("select id from client where true");
+    let mut query = QueryBuilder::<Db>::new("select id from client where merged_into is null");
     if let Some(identifier) = &find.identifier {
         query.push(" and id in (select client_id from identifier where kind = ");
         query.push_bind(identifier.kind.as_str()).push(" and value = ");
@@ -174,7 +174,11 @@ pub(super) async fn contacts(
     page: Page<ContactId>,
 ) -> Result<Vec<Entry>, Error> {
     let mut query = QueryBuilder::<Db>::new(ENTRIES);
-    query.push("from (select id as listed, entry_id as shown from contact where true");
+    // A session of a chat in which nobody wrote anything has nothing to show.
+    query.push(
+        "from (select id as listed, entry_id as shown from contact \
+         where exists (select 1 from entry where entry.id = contact.entry_id)",
+    );
     if let Some(source) = &find.source {
         query.push(" and source = ").push_bind(source.as_str());
     }
@@ -223,8 +227,11 @@ pub(super) async fn conversations(
     if find.queue.iter().chain(&find.assignee).any(|text| has_nul(text)) {
         return Ok(Vec::new());
     }
-    let mut query =
-        QueryBuilder::<Db>::new(concat!("select ", columns!(conversation), " from conversation where true"));
+    let mut query = QueryBuilder::<Db>::new(concat!(
+        "select ",
+        columns!(conversation),
+        " from conversation where continued_in is null"
+    ));
     if let Some(client) = find.client {
         query.push(" and client_id = ").push_bind(client.uuid());
     }

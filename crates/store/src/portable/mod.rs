@@ -2,26 +2,32 @@
 //! `postgres`, whose names it uses by `super`.
 //!
 //! Reading order: `writer` (whose turn it is), `tx` (the one transaction that decides: `known` reads,
-//! `changes` writes, `digest` compares), `reader`, `lists`, `shelves`.
+//! `changes` writes and `absorb`s, `history` gathers, `digest` compares), `reader`, `lists`, `ties`, `chats`,
+//! `shelves`.
 
+mod absorb;
 mod changes;
+mod chats;
 mod digest;
+mod history;
 mod known;
 mod lists;
 mod reader;
 mod shelves;
+mod ties;
 mod tx;
 mod writer;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, SourceName, Suspect};
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, MergeId, SourceName, Suspect};
 use jiff::Timestamp;
 use sqlx::Pool;
 use timeline::{
-    Answered, Card, ConversationView, DeadLetter, Entry, FeedChange, FindClients, FindContacts,
-    FindConversations, HoldBounds, LetterState, Logged, Page, Store, StoreError, Token, Tx,
+    Answered, Candidate, Card, ChatLine, ChatView, ConversationView, DeadLetter, Entry, FeedChange,
+    FindClients, FindContacts, FindConversations, HoldBounds, LetterState, Logged, Merge, Page, Reply, Store,
+    StoreError, Token, Tx,
 };
 use tokio::sync::Mutex;
 
@@ -103,6 +109,38 @@ impl Store for Database {
 
     async fn feed_head(&self) -> Result<i64, StoreError> {
         reading!(self, "read the feed's position", |connection| lists::feed_head(connection))
+    }
+
+    async fn candidates(&self, client: ClientId) -> Result<Vec<Candidate>, StoreError> {
+        reading!(self, "look for candidates", |connection| ties::candidates(connection, client))
+    }
+
+    async fn merges(&self, client: ClientId) -> Result<Vec<Merge>, StoreError> {
+        reading!(self, "list merges", |connection| ties::merges(connection, client))
+    }
+
+    async fn merge(&self, id: MergeId) -> Result<Option<Merge>, StoreError> {
+        let mut found =
+            reading!(self, "read a merge", |connection| ties::by_id(connection, std::slice::from_ref(&id)))?;
+        Ok(found.remove(&id))
+    }
+
+    async fn chat(&self, visitor: &str) -> Result<Option<ChatView>, StoreError> {
+        reading!(self, "read a chat", |connection| chats::chat(connection, visitor))
+    }
+
+    async fn chat_lines(&self, visitor: &str, after: i64, limit: usize) -> Result<Vec<ChatLine>, StoreError> {
+        reading!(self, "read a chat's lines", |connection| chats::lines(connection, visitor, after, limit))
+    }
+
+    async fn due_replies(&self, now: Timestamp, limit: usize) -> Result<Vec<Reply>, StoreError> {
+        reading!(self, "read the answers that are due", |connection| chats::due_replies(
+            connection, now, limit
+        ))
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        reading!(self, "look when an answer is due", |connection| chats::next_due(connection))
     }
 
     async fn bury(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {

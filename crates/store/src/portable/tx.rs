@@ -1,11 +1,12 @@
 //! The one transaction that may decide.
 
 use async_trait::async_trait;
-use timeline::{Changes, Digests, Known, Logged, StoreError, Tx, Wanted};
+use contact::{ClientId, ContactId};
+use timeline::{Changes, Digests, History, Known, Logged, StoreError, Ties, Tx, Wanted};
 
 use super::super::{Connection, Upkeep};
 use super::writer::Turn;
-use super::{changes, digest, known};
+use super::{changes, digest, history, known, ties};
 use crate::error::{LONG_PATIENCE, PATIENCE, refused, told, within};
 
 pub(super) struct Transaction {
@@ -59,6 +60,28 @@ impl Tx for Transaction {
         let connection = self.step(DOING)?;
         let page = within(DOING, PATIENCE, known::log(connection, after, limit)).await?;
         self.done(page)
+    }
+
+    async fn history(&mut self, clients: &[ClientId], contacts: &[ContactId]) -> Result<History, StoreError> {
+        const DOING: &str = "read the history of clients";
+        let connection = self.step(DOING)?;
+        let history = within(DOING, PATIENCE, history::history(connection, clients, contacts)).await?;
+        self.done(history)
+    }
+
+    async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError> {
+        const DOING: &str = "read what ties clients together";
+        let connection = self.step(DOING)?;
+        let clients = clients.iter().map(|client| client.uuid());
+        let ties = within(DOING, PATIENCE, ties::ties(connection, clients)).await?;
+        self.done(ties)
+    }
+
+    async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError> {
+        const DOING: &str = "clear clients";
+        let connection = self.step(DOING)?;
+        within(DOING, PATIENCE, history::clear(connection, clients)).await?;
+        self.done(())
     }
 
     async fn clear_projections(&mut self) -> Result<(), StoreError> {

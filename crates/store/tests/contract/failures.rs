@@ -7,13 +7,16 @@ use sqlx::{Connection as _, SqliteConnection};
 use store::Options;
 use store::testing::Postgres;
 use timeline::{
-    Changes, Client, Conversation, Entry, FindClients, FindConversations, Page, Status, StoreError, Wanted,
-    record,
+    Apart, Changes, Chat, ChatLine, Client, Conversation, Entry, FindClients, FindConversations, Merge, Page,
+    Reply, Status, StoreError, Wanted, record,
 };
 use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, run};
-use crate::people::{client, conversation, entry, holder, missed, ringing, uuid, write};
+use crate::people::{
+    apart, chat, chat_line, claim, client, conversation, entry, holder, merge, missed, reply, ringing, uuid,
+    write,
+};
 
 fn first<C>(limit: usize) -> Page<C> {
     Page { after: None, limit }
@@ -25,7 +28,10 @@ pub(crate) async fn nul_is_refused_and_leaves_no_trace(home: Home) {
     arrival.payload.push('\0');
     let nul = || "a\0b".to_owned();
     let entry = |number| entry(number, None, Channel::Phone, 0);
+    let mut to_nobody = reply(1, None, None);
+    to_nobody.order.to = nul();
     let bad = [
+        Changes { replies: vec![to_nobody], ..Changes::default() },
         Changes { log: vec![(1, arrival)], ..Changes::default() },
         Changes { clients: vec![client(1, Some("a\0b"))], ..Changes::default() },
         Changes { clients: vec![Client { segment: Some(nul()), ..client(1, None) }], ..Changes::default() },
@@ -38,6 +44,32 @@ pub(crate) async fn nul_is_refused_and_leaves_no_trace(home: Home) {
         Changes { entries: vec![Entry { agent: Some(nul()), ..entry(1) }], ..Changes::default() },
         Changes {
             conversations: vec![Conversation { queue: nul(), ..conversation(1, None, Status::Open) }],
+            ..Changes::default()
+        },
+        Changes { claims: vec![claim(1, IdentifierKind::Phone, "\0", "said so")], ..Changes::default() },
+        Changes { claims: vec![claim(1, IdentifierKind::Phone, "1", "a\0b")], ..Changes::default() },
+        Changes { merges: vec![Merge { by: nul(), ..merge(1, 1, 2, 0) }], ..Changes::default() },
+        Changes { merges: vec![Merge { reason: nul(), ..merge(1, 1, 2, 0) }], ..Changes::default() },
+        Changes { aparts: vec![Apart { by: nul(), ..apart(1, 2) }], ..Changes::default() },
+        Changes { aparts: vec![Apart { reason: nul(), ..apart(1, 2) }], ..Changes::default() },
+        Changes { chats: vec![chat("\0", None)], ..Changes::default() },
+        Changes { chats: vec![Chat { session: nul(), ..chat("v", None) }], ..Changes::default() },
+        Changes { chat_lines: vec![chat_line("\0", 1)], ..Changes::default() },
+        Changes {
+            chat_lines: vec![ChatLine { message_id: nul(), ..chat_line("v", 1) }],
+            ..Changes::default()
+        },
+        Changes { chat_lines: vec![ChatLine { text: nul(), ..chat_line("v", 1) }], ..Changes::default() },
+        Changes {
+            chat_lines: vec![ChatLine { agent: Some(nul()), ..chat_line("v", 1) }],
+            ..Changes::default()
+        },
+        Changes {
+            replies: vec![Reply { detail: Some(nul()), ..reply(1, None, None) }],
+            ..Changes::default()
+        },
+        Changes {
+            replies: vec![Reply { message_id: Some(nul()), ..reply(1, None, None) }],
             ..Changes::default()
         },
     ];
@@ -60,6 +92,10 @@ pub(crate) async fn nul_in_a_question_finds_nothing(home: Home) {
     let queue = FindConversations { queue: Some("\0".into()), ..FindConversations::default() };
     assert_eq!(store.conversations(&queue, first(9)).await.unwrap().len(), 0);
     assert_eq!(store.letter("\0").await.unwrap(), None);
+    assert_eq!(store.chat("\0").await.unwrap(), None);
+    assert_eq!(store.chat_lines("\0", 0, 9).await.unwrap(), []);
+    let wanted = Wanted { chats: vec!["\0".to_owned()], ..Wanted::default() };
+    assert!(store.begin().await.unwrap().read(&wanted).await.unwrap().chats.is_empty());
     assert_eq!(store.suspect("\0").await.unwrap(), None);
     assert_eq!(store.token("\0").await.unwrap(), None);
     assert_eq!(store.answered("\0", "\0").await.unwrap(), None);

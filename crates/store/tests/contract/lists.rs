@@ -2,12 +2,14 @@
 
 use contact::{Channel, ClientId, ConversationId, EntryId, IdentifierKind, Level};
 use timeline::{
-    Changes, Conversation, Entry, FeedItem, FeedKind, FindClients, FindContacts, FindConversations, Page,
-    Status, record,
+    Changes, Client, Conversation, Entry, FeedItem, FeedKind, FindClients, FindContacts, FindConversations,
+    Page, Status, record,
 };
 
 use crate::home::Home;
-use crate::people::{at, client, conversation, entry, holder, line, missed, ringing, uuid, write};
+use crate::people::{
+    at, client, client_id, conversation, conversation_id, entry, holder, line, missed, ringing, uuid, write,
+};
 
 fn first<C>(limit: usize) -> Page<C> {
     Page { after: None, limit }
@@ -158,7 +160,7 @@ pub(crate) async fn contacts_are_listed_also_those_of_nobody(home: Home) {
         store
             .contacts(
                 &FindContacts::default(),
-                Page { after: paged.last().map(|e: &Entry| e.contact), limit: 4 },
+                Page { after: paged.last().and_then(|e: &Entry| e.contact), limit: 4 },
             )
             .await
             .unwrap(),
@@ -188,7 +190,7 @@ pub(crate) async fn a_contact_comes_with_its_events(home: Home) {
     record(&*store, facts, vec![]).await.unwrap();
     let all = store.contacts(&FindContacts::default(), first(10)).await.unwrap();
     let listed = all.iter().find(|entry| entry.rev == 2).unwrap();
-    let (entry, events) = store.contact(listed.contact).await.unwrap().unwrap();
+    let (entry, events) = store.contact(listed.contact.unwrap()).await.unwrap().unwrap();
     assert_eq!(&entry, listed);
     assert_eq!(events.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(events.into_iter().map(|event| event.payload).collect::<Vec<_>>(), payloads);
@@ -228,6 +230,36 @@ pub(crate) async fn conversations_are_filtered(home: Home) {
         views.iter().all(|view| view.client.as_ref().is_some_and(|c| c.id == ClientId::from_uuid(uuid(1))))
     );
     assert!(views.iter().all(|view| view.last_entry.is_none()));
+}
+
+pub(crate) async fn merged_clients_and_continued_conversations_are_not_listed(home: Home) {
+    let store = home.open().await;
+    let gone = Client { merged_into: Some(client_id(1)), ..client(2, Some("Olena")) };
+    let continued =
+        Conversation { continued_in: Some(conversation_id(1)), ..conversation(2, Some(1), Status::Open) };
+    let changes = Changes {
+        clients: vec![client(1, Some("Olena")), gone.clone()],
+        conversations: vec![conversation(1, Some(1), Status::Open), continued.clone()],
+        ..Changes::default()
+    };
+    write(&*store, changes).await;
+    for find in [FindClients::default(), FindClients { identifier: None, q: Some("olena".into()) }] {
+        let found = store.find_clients(&find, first(9)).await.unwrap();
+        assert_eq!(found.iter().map(|card| card.client.id).collect::<Vec<_>>(), [client_id(1)]);
+    }
+    let cards = store.clients(&[gone.id]).await.unwrap();
+    assert_eq!(
+        cards.into_iter().map(|card| card.client).collect::<Vec<_>>(),
+        [gone],
+        "asked for it is there"
+    );
+    let of_one = FindConversations { client: Some(client_id(1)), ..FindConversations::default() };
+    for find in [FindConversations::default(), of_one] {
+        let found = store.conversations(&find, first(9)).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|view| view.conversation.id).collect();
+        assert_eq!(found, [conversation_id(1)]);
+    }
+    assert_eq!(store.conversation(continued.id).await.unwrap().unwrap().conversation, continued);
 }
 
 pub(crate) async fn the_feed_shows_the_present_state(home: Home) {

@@ -5,14 +5,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails the scenario")]
 
+mod chats;
+mod deciding;
 mod failures;
 mod home;
 mod lists;
+mod merging;
 mod people;
 mod recording;
 mod round_trip;
 mod schema;
 mod shelves;
+mod unmerging;
 
 use home::{Home, run};
 
@@ -61,7 +65,31 @@ contract! {
         contacts_are_listed_also_those_of_nobody,
         a_contact_comes_with_its_events,
         conversations_are_filtered,
+        merged_clients_and_continued_conversations_are_not_listed,
         the_feed_shows_the_present_state;
+    deciding:
+        a_conversation_comes_with_its_client_and_latest_contact,
+        an_answer_comes_with_its_conversation_client_and_chat,
+        one_who_is_merged_comes_with_the_survivor,
+        where_something_is_proved_holdings_and_aparts_come_too;
+    merging:
+        a_history_is_every_row_of_a_client_and_nobody_elses,
+        everything_absorbed_is_the_survivors,
+        merges_of_one_batch_follow_each_other,
+        a_history_has_every_event_that_had_a_part,
+        clearing_clients_leaves_the_others_and_the_ties,
+        every_projection_is_digested_and_cleared,
+        merges_are_listed_newest_first_also_undone_ones,
+        candidates_come_most_likely_first,
+        a_session_without_an_entry_is_read_and_not_listed;
+    chats:
+        a_chat_is_read_from_any_line_on,
+        answers_are_due_in_order,
+        what_was_read_in_its_chat_is_not_due,
+        chats_answers_and_ties_are_read_as_they_were_written;
+    unmerging:
+        a_replay_finds_what_merging_moving_and_undoing_left,
+        an_undone_merge_leaves_each_what_is_theirs;
     shelves:
         letters_are_kept_once_and_reopened,
         suspects_are_held_up_to_the_bounds_and_the_newest_dropped,

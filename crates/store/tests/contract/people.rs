@@ -1,12 +1,18 @@
 //! Small events and rows to tell scenarios with.
 
+use std::collections::BTreeMap;
+
 use contact::{
-    Basis, CallChange, CallState, Channel, ClientId, ContactId, ContactKey, Content, ConversationId,
-    Direction, Email, EntryId, Event, EventKey, Identifier, IdentifierKind, Level, Outcome, Party,
-    SourceName, Trust, content_digest,
+    Act, Actor, Basis, CallChange, CallState, Channel, ClientId, ContactId, ContactKey, Content,
+    ConversationId, Deed, Direction, Email, EntryId, Event, EventKey, Identifier, IdentifierKind, Level,
+    MergeId, Order, Outcome, Party, SourceName, Trust, content_digest,
 };
 use jiff::{SignedDuration, Timestamp};
-use timeline::{Arrival, Changes, Client, Conversation, Entry, EntryKind, Holder, Status, Store};
+use timeline::chat::Session;
+use timeline::{
+    Apart, Arrival, Call, Changes, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation, Entry,
+    EntryKind, Holder, Merge, Relocation, Reply, ReplyState, Status, Store,
+};
 use uuid::Uuid;
 
 pub(crate) fn line() -> SourceName {
@@ -66,6 +72,26 @@ pub(crate) fn mail(mailbox: &str, id: &str, from: &str, answers: &[&str], second
     Arrival { event, payload, recorded_at: at(seconds) }
 }
 
+/// What we did to the thing of this id.
+pub(crate) fn act(thing: impl std::fmt::Display, seconds: i64) -> Arrival {
+    let deed = Deed::Resolve { conversation: conversation_id(1) };
+    let event = Event {
+        key: EventKey { source: "desk/api".parse().unwrap(), id: format!("{thing}:{seconds}") },
+        contact: ContactKey(format!("desk/{thing}")),
+        occurred_at: at(seconds),
+        received_at: at(seconds),
+        traceparent: None,
+        direction: Direction::Outbound,
+        trust: Trust::Verified,
+        from: None,
+        to: vec![],
+        content: Content::Act(Box::new(Act { by: Actor::Agent("mia".to_owned()), deed })),
+        raw: None,
+    };
+    let payload = String::from_utf8(event.to_json()).unwrap();
+    Arrival { event, payload, recorded_at: at(seconds) }
+}
+
 fn fact(call: &str, state: &str, from: Option<&str>, seconds: i64, change: CallChange) -> Arrival {
     let party = |value: Option<&str>| Party {
         kind: IdentifierKind::Phone,
@@ -94,6 +120,26 @@ pub(crate) fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number)
 }
 
+pub(crate) fn client_id(number: u128) -> ClientId {
+    ClientId::from_uuid(uuid(number))
+}
+
+pub(crate) fn conversation_id(number: u128) -> ConversationId {
+    ConversationId::from_uuid(uuid(number))
+}
+
+pub(crate) fn contact_id(number: u128) -> ContactId {
+    ContactId::from_uuid(uuid(number))
+}
+
+pub(crate) fn entry_id(number: u128) -> EntryId {
+    EntryId::from_uuid(uuid(number))
+}
+
+pub(crate) fn merge_id(number: u128) -> MergeId {
+    MergeId::from_uuid(uuid(number))
+}
+
 pub(crate) fn client(number: u128, name: Option<&str>) -> Client {
     Client {
         id: ClientId::from_uuid(uuid(number)),
@@ -102,6 +148,8 @@ pub(crate) fn client(number: u128, name: Option<&str>) -> Client {
         created_at: at(0),
         last_contact_at: at(1),
         reached_at: None,
+        permissions: BTreeMap::new(),
+        merged_into: None,
         rev: 1,
     }
 }
@@ -127,7 +175,7 @@ pub(crate) fn entry(number: u128, client: Option<u128>, channel: Channel, second
         occurred_at: at(seconds),
         recorded_at: at(seconds),
         client: client.map(|number| ClientId::from_uuid(uuid(number))),
-        contact: ContactId::from_uuid(uuid(number)),
+        contact: Some(ContactId::from_uuid(uuid(number))),
         conversation: None,
         agent: None,
         summary: format!("number {number}"),
@@ -150,7 +198,125 @@ pub(crate) fn conversation(number: u128, client: Option<u128>, status: Status) -
         due_at: None,
         callback: None,
         last_entry: None,
+        last_contact: None,
+        continued_in: None,
         rev: 1,
+    }
+}
+
+/// A call, shown by the entry of the same number.
+pub(crate) fn call(number: u128, client: Option<u128>) -> Contact {
+    Contact {
+        id: contact_id(number),
+        key: ContactKey::new(&line(), &format!("CA{number}")),
+        source: line(),
+        direction: Direction::Inbound,
+        trust: Trust::Verified,
+        client: client.map(client_id),
+        conversation: None,
+        entry: entry_id(number),
+        rev: 1,
+        state: ContactState::Call(Call::default()),
+        occurred_at: at(0),
+        recorded_at: at(0),
+    }
+}
+
+/// A session of a chat, which no entry need show.
+pub(crate) fn session(number: u128, client: Option<u128>) -> Contact {
+    let source: SourceName = "chat/site".parse().unwrap();
+    Contact {
+        key: ContactKey::new(&source, &format!("d{number}/s")),
+        source,
+        state: ContactState::Chat(Session::default()),
+        ..call(number, client)
+    }
+}
+
+pub(crate) fn claim(client: u128, kind: IdentifierKind, value: &str, reason: &str) -> Claim {
+    Claim {
+        identifier: Identifier { kind, value: value.to_owned() },
+        client: client_id(client),
+        reason: reason.to_owned(),
+        since: at(0),
+    }
+}
+
+pub(crate) fn merge(number: u128, survivor: u128, absorbed: u128, seconds: i64) -> Merge {
+    Merge {
+        id: merge_id(number),
+        survivor: client_id(survivor),
+        absorbed: client_id(absorbed),
+        by: "mia".to_owned(),
+        reason: "the same voice".to_owned(),
+        at: at(seconds),
+        undone_at: None,
+    }
+}
+
+pub(crate) fn relocation(number: u128, contact: u128, from: Option<u128>, to: u128) -> Relocation {
+    let from = from.map(client_id);
+    Relocation { id: merge_id(number), contact: contact_id(contact), from, to: client_id(to) }
+}
+
+pub(crate) fn apart(lesser: u128, greater: u128) -> Apart {
+    let clients = [lesser, greater].map(client_id);
+    Apart { clients, by: "mia".to_owned(), reason: "father and son".to_owned(), at: at(0) }
+}
+
+pub(crate) fn chat(visitor: &str, client: Option<u128>) -> Chat {
+    Chat {
+        visitor: visitor.to_owned(),
+        source: "chat/site".parse().unwrap(),
+        client: client.map(client_id),
+        conversation: None,
+        seq: 0,
+        read: 0,
+        session: "s".to_owned(),
+        last_at: at(0),
+    }
+}
+
+pub(crate) fn chat_line(visitor: &str, seq: i64) -> ChatLine {
+    ChatLine {
+        visitor: visitor.to_owned(),
+        seq,
+        entry: entry_id(u128::try_from(seq).unwrap()),
+        message_id: format!("m{seq}"),
+        agent: None,
+        text: format!("line {seq}"),
+        at: at(seq),
+    }
+}
+
+/// An answer by mail, due at that second.
+pub(crate) fn reply(number: u128, client: Option<u128>, due: Option<i64>) -> Reply {
+    let order = Order {
+        reply: entry_id(number),
+        attempt: 0,
+        written_at: at(0),
+        to: "olena@example.com".to_owned(),
+        name: None,
+        agent: Some("mia".to_owned()),
+        text: "Добрий день".to_owned(),
+        thread: None,
+        seq: None,
+    };
+    Reply {
+        id: entry_id(number),
+        conversation: conversation_id(number),
+        client: client.map(client_id),
+        source: "email/support".parse().unwrap(),
+        state: ReplyState::Queued,
+        attempts: 0,
+        doubts: 0,
+        due_at: due.map(at),
+        order,
+        detail: None,
+        message_id: None,
+        instead_of: None,
+        rev: 1,
+        recorded_at: at(0),
     }
 }
 

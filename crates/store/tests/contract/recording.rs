@@ -262,7 +262,7 @@ pub(crate) async fn messages_are_read_for_their_own_client_only(home: Home) {
     let message = |key, number| Message {
         key,
         client: ClientId::from_uuid(uuid(number)),
-        contact: ContactId::from_uuid(uuid(number)),
+        contact: Some(ContactId::from_uuid(uuid(number))),
         conversation: ConversationId::from_uuid(uuid(number)),
     };
     let changes = Changes {
@@ -306,7 +306,7 @@ pub(crate) async fn a_batch_larger_than_every_chunk_is_recorded_whole(home: Home
         events: batch.iter().map(|arrival| arrival.event.key.digest()).collect(),
         contacts: batch.iter().map(|arrival| arrival.event.contact.digest()).collect(),
         identifiers: batch.iter().filter_map(|arrival| arrival.event.client_party()?.identifier()).collect(),
-        messages: vec![],
+        ..Wanted::default()
     };
     assert_eq!(record(&*store, batch, vec![]).await.unwrap().fresh, 701);
     let known = store.begin().await.unwrap().read(&wanted).await.unwrap();

@@ -2,7 +2,7 @@
 
 use contact::{
     Channel, ClientId, ContactId, ContactKey, ConversationId, Direction, EntryId, Identifier, IdentifierKind,
-    Level, SourceName, Trust, micros,
+    Level, Permission, SourceName, Trust, micros,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -16,27 +16,27 @@ use uuid::Uuid;
 use crate::home::Home;
 use crate::people::{at, client, conversation, entry, uuid, write};
 
-fn moment() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn moment() -> impl Strategy<Value = Timestamp> {
     // The years 1900 to 2200, to the microsecond.
     (-2_208_988_800_000_000_i64..7_258_118_400_000_000)
         .prop_map(|us| micros(Timestamp::from_microsecond(us).unwrap()))
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     // Anything a person may be called, but for the one letter that cannot be kept.
     "[^\0]{0,40}"
 }
 
-fn id() -> impl Strategy<Value = Uuid> {
+pub(crate) fn id() -> impl Strategy<Value = Uuid> {
     any::<u128>().prop_map(Uuid::from_u128)
 }
 
-fn one_of<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Value = T> {
+pub(crate) fn one_of<T: Clone + std::fmt::Debug + 'static>(all: &[T]) -> impl Strategy<Value = T> {
     prop::sample::select(all.to_vec())
 }
 
 prop_compose! {
-    fn a_source()(channel in one_of(&Channel::ALL), name in "[a-z][a-z0-9-]{0,39}") -> SourceName {
+    pub(crate) fn a_source()(channel in one_of(&Channel::ALL), name in "[a-z][a-z0-9-]{0,39}") -> SourceName {
         SourceName::new(channel, &name).unwrap()
     }
 }
@@ -45,8 +45,15 @@ prop_compose! {
     fn a_client()(
         id in id(), name in prop::option::of(text()), segment in prop::option::of(text()), created_at in moment(),
         last_contact_at in moment(), reached_at in prop::option::of(moment()), rev in any::<i64>(),
+        permissions in prop::collection::btree_map(
+            one_of(&Channel::ALL), one_of(&[Permission::Allow, Permission::Deny]), 0..4,
+        ),
+        merged_into in prop::option::of(id()),
     ) -> Client {
-        Client { id: ClientId::from_uuid(id), name, segment, created_at, last_contact_at, reached_at, rev }
+        Client {
+            id: ClientId::from_uuid(id), name, segment, created_at, last_contact_at, reached_at, permissions,
+            merged_into: merged_into.map(ClientId::from_uuid), rev,
+        }
     }
 }
 
@@ -79,13 +86,13 @@ prop_compose! {
         id in id(), kind in one_of(EntryKind::ALL), source in a_source(),
         direction in one_of(&[Direction::Inbound, Direction::Outbound]),
         trust in one_of(&[Trust::Verified, Trust::Unverified]), rev in any::<i64>(),
-        occurred_at in moment(), recorded_at in moment(), contact in id(),
+        occurred_at in moment(), recorded_at in moment(), contact in prop::option::of(id()),
         conversation in prop::option::of(id()), agent in prop::option::of(text()),
         summary in text(), content in text(),
     ) -> Entry {
         Entry {
             id: EntryId::from_uuid(id), kind, channel: source.channel(), direction, source, trust, rev,
-            occurred_at, recorded_at, client: None, contact: ContactId::from_uuid(contact),
+            occurred_at, recorded_at, client: None, contact: contact.map(ContactId::from_uuid),
             conversation: conversation.map(ConversationId::from_uuid), agent, summary, content,
         }
     }
@@ -106,10 +113,13 @@ prop_compose! {
         queue in text(), priority in any::<i32>(), assignee in prop::option::of(text()), opened_at in moment(),
         updated_at in moment(), due_at in prop::option::of(moment()),
         callback in prop::option::of(a_callback()), rev in any::<i64>(),
+        last_contact in prop::option::of(id()), continued_in in prop::option::of(id()),
     ) -> Conversation {
         Conversation {
             id: ConversationId::from_uuid(id), status, client: None, thread, channel, queue, priority, assignee,
-            opened_at, updated_at, due_at, callback, last_entry: None, rev,
+            opened_at, updated_at, due_at, callback, last_entry: None,
+            last_contact: last_contact.map(ContactId::from_uuid),
+            continued_in: continued_in.map(ConversationId::from_uuid), rev,
         }
     }
 }
@@ -118,7 +128,7 @@ prop_compose! {
     /// All of one client's, and pointing at each other.
     fn a_life()(
         client in a_client(), mut holder in a_holder(), mut contact in a_contact(), mut entry in an_entry(),
-        mut conversation in a_conversation(), key in any::<[u8; 16]>(),
+        mut conversation in a_conversation(), key in any::<[u8; 16]>(), ours in any::<bool>(),
     ) -> (Client, Holder, Contact, Entry, Conversation, Message) {
         holder.client = client.id;
         contact.client = Some(client.id);
@@ -127,7 +137,7 @@ prop_compose! {
         conversation.client = Some(client.id);
         conversation.last_entry = Some(entry.id);
         let message =
-            Message { key, client: client.id, contact: contact.id, conversation: conversation.id };
+            Message { key, client: client.id, contact: (!ours).then_some(contact.id), conversation: conversation.id };
         (client, holder, contact, entry, conversation, message)
     }
 }
@@ -163,14 +173,14 @@ async fn kept(
     };
     write(store, changes).await;
     let wanted = Wanted {
-        events: vec![],
         contacts: vec![contact.key.digest()],
         identifiers: vec![holder.identifier.clone()],
         messages: vec![message.key],
+        ..Wanted::default()
     };
     let known = store.begin().await.unwrap().read(&wanted).await.unwrap();
     prop_assert_eq!(known.contacts.get(&contact.key.digest()), Some(&contact));
-    prop_assert_eq!(known.holders.get(&holder.identifier), Some(&client.id));
+    prop_assert_eq!(known.holders.get(&holder.identifier), Some(&(client.id, holder.level)));
     prop_assert_eq!(known.clients.get(&client.id), Some(&client));
     prop_assert_eq!(known.conversations.get(&conversation.id), Some(&conversation));
     prop_assert_eq!(known.messages.get(&(message.key, client.id)), Some(&message));
@@ -201,8 +211,12 @@ pub(crate) async fn rows_are_replaced_by_id(home: Home) {
     };
     write(&*store, as_changes(&life)).await;
     life.0 = Client { name: None, segment: Some("gold".into()), reached_at: Some(at(9)), rev: 2, ..life.0 };
+    life.0.permissions = [(Channel::Email, Permission::Deny)].into();
+    life.0.merged_into = Some(ClientId::from_uuid(uuid(2)));
     life.1 = Entry { occurred_at: at(3), summary: "new".into(), agent: Some("mia".into()), rev: 2, ..life.1 };
     life.2 = Conversation { status: Status::Resolved, queue: "sales".into(), priority: 9, rev: 2, ..life.2 };
+    life.2.last_contact = Some(ContactId::from_uuid(uuid(3)));
+    life.2.continued_in = Some(ConversationId::from_uuid(uuid(4)));
     write(&*store, as_changes(&life)).await;
     let id = ClientId::from_uuid(uuid(1));
     assert_eq!(store.clients(&[id]).await.unwrap()[0].client, life.0);

@@ -14,18 +14,22 @@ impl Desk {
         let by = act.by.name();
         match &act.deed {
             Deed::Merge { survivor, absorbed, reason } => {
-                self.take_merge(event, (*survivor, *absorbed), by, reason, now);
+                self.take_merge(event, act, (*survivor, *absorbed), reason, now);
             }
             Deed::KeepApart { clients, reason } => self.take_apart(*clients, by, reason, now),
             Deed::Note { client, conversation, text } => {
                 let summary = shortened(text.lines().next().unwrap_or_default(), LONGEST_SUMMARY);
                 let content = serde_json::json!({ "text": text }).to_string();
                 let client = self.survivor(*client);
-                self.show_act(event, Channel::Desk, Some(client), *conversation, by, summary, content, now);
+                let conversation = conversation.map(|id| self.meant(id));
+                self.show_act(event, Channel::Desk, Some(client), conversation, by, summary, content, now);
             }
             Deed::Reply { conversation, text } => self.take_answer(event, by, *conversation, text, now),
             Deed::ReplyByMail { reply, source, to } => self.take_by_mail(event, *reply, source, to, now),
             Deed::LetBe { reply, reason } => self.take_let_be(*reply, reason),
+            Deed::Claim { conversation } => {
+                self.change_conversation(*conversation, now, |row| row.assignee = Some(by.to_owned()));
+            }
             Deed::Assign { conversation, to } => {
                 self.change_conversation(*conversation, now, |row| row.assignee.clone_from(to));
             }
@@ -44,19 +48,25 @@ impl Desk {
                 }
                 row.permissions.extend(channels.iter().copied());
             }),
-            // What these change is not decided about one event after the other; see `crate::unmerge`.
-            Deed::Unmerge { .. } | Deed::Move { .. } => {}
+            // Both take everything of the clients again, see `crate::unmerge`; this is their part in it.
+            Deed::Unmerge { merge, reason } => self.take_unmerge(event, *merge, by, reason, now),
+            Deed::Move { contact, client, reason } => {
+                self.take_move(event, *contact, *client, by, reason, now);
+            }
         }
     }
 
-    /// A decision of ours that follows from this event, an event of its own: it is taken after this one.
-    pub(super) fn decide(&mut self, cause: &Event, what: &str, act: Act, now: Timestamp) {
+    /// A decision of ours that follows from this event, an event of its own: it is taken after this one. Gives
+    /// whether it is; once it was left out, when it was undone.
+    pub(super) fn decide(&mut self, cause: &Event, what: &str, act: Act, now: Timestamp) -> bool {
+        let id = format!("{}:{what}", hex::encode(cause.key.digest()));
+        let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return false };
+        let key = EventKey { source, id };
         if self.mode == super::Mode::Replay {
-            return;
+            return self.decided(&key, &act, now);
         }
-        let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return };
         let event = Event {
-            key: EventKey { source, id: format!("{}:{what}", hex::encode(cause.key.digest())) },
+            key,
             contact: crate::act::subject(&act.deed),
             occurred_at: cause.occurred_at,
             received_at: now,
@@ -70,6 +80,7 @@ impl Desk {
         };
         let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
         self.decisions.push(Arrival { event, payload, recorded_at: now });
+        true
     }
 
     pub(super) fn change_client(&mut self, id: ClientId, change: impl FnOnce(&mut Client)) {
@@ -81,18 +92,24 @@ impl Desk {
         self.tell(FeedKind::Client, id.uuid(), rev);
     }
 
-    fn change_conversation(&mut self, id: ConversationId, now: Timestamp, change: impl FnOnce(&mut Conversation)) {
+    fn change_conversation(
+        &mut self,
+        id: ConversationId,
+        now: Timestamp,
+        change: impl FnOnce(&mut Conversation),
+    ) {
+        let id = self.meant(id);
         let Some(row) = self.known.conversations.get_mut(&id) else { return };
         change(row);
         let (open, key) = (row.is_open(), row.client.map(|client| (client, row.thread.clone())));
+        self.touch(id, now);
         if let Some(key) = key {
             if open {
-                self.open.entry(key).or_insert(id);
+                self.wait(key.0, key.1, id, now);
             } else if self.open.get(&key) == Some(&id) {
                 self.open.remove(&key);
             }
         }
-        self.touch(id, now);
     }
 
     /// Puts what we did on the client's timeline.

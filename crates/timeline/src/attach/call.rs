@@ -29,12 +29,14 @@ impl Desk {
         contact.rev += 1;
         contact.direction = after.direction();
         contact.occurred_at = after.began_at().unwrap_or(event.occurred_at);
-        if contact.client.is_none() {
-            contact.client = self.client_of(event, after.client_party(), Level::Observed, now);
-            if contact.client.is_some() && contact.conversation.is_some() {
-                self.claim(&mut contact, &before, now);
-                before = Call::default();
-            }
+        contact.conversation = contact.conversation.map(|id| self.current(id));
+        let nobodys = contact.client.is_none();
+        self.own(event, &mut contact, now, |desk| {
+            desk.client_of(event, after.client_party(), Level::Observed, now)
+        });
+        if nobodys && contact.client.is_some() && contact.conversation.is_some() {
+            self.claim(&mut contact, &before, now);
+            before = Call::default();
         }
         let newly_owed = after.is_owed() && !before.is_owed();
         if contact.conversation.is_none_or(|id| newly_owed && self.is_closed_beside_an_open_one(id)) {

@@ -1,6 +1,6 @@
 //! Chats: whose line it is, its number, and which conversation it belongs to.
 
-use contact::{ChatChange, ChatFact, ClientId, Event, EntryId, Level};
+use contact::{ChatChange, ChatFact, ClientId, EntryId, Event, Level};
 use jiff::Timestamp;
 
 use super::{Desk, Shown, new_contact};
@@ -30,13 +30,31 @@ impl Desk {
             ChatFact::Line { message_id, text } => {
                 self.take_line(event, change, message_id, text, client, &mut chat, now);
             }
-            ChatFact::Read { seq } => chat.read = chat.read.max((*seq).min(chat.seq)),
-            ChatFact::Identified => self.note_client(client),
+            ChatFact::Read { seq } => {
+                chat.read = chat.read.max((*seq).min(chat.seq));
+                self.take_silence(event, client, now);
+            }
+            ChatFact::Identified => self.take_silence(event, client, now),
         }
         self.chats.insert(visitor.clone());
         self.known.chats.insert(visitor, chat);
         self.prove(event, client, &change.proved, now);
         self.take_claims(client, &change.claimed, "stated in a chat", now);
+    }
+
+    /// Of a session in which nothing was written yet there is the contact and nothing to show, so that every
+    /// fact of the log is some contact's.
+    fn take_silence(&mut self, event: &Event, client: ClientId, now: Timestamp) {
+        self.note_client(client);
+        let slot = event.contact.digest();
+        if self.known.contacts.contains_key(&slot) {
+            return;
+        }
+        let mut contact = new_contact(event, ContactState::Chat(Session::default()), now);
+        self.own(event, &mut contact, now, |_| Some(client));
+        contact.rev = 1;
+        self.contacts.note(slot);
+        self.known.contacts.insert(slot, contact);
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a line is made of")]
@@ -61,9 +79,14 @@ impl Desk {
             self.known.contacts.insert(slot, contact);
             return;
         };
+        if session.began_at().is_none() {
+            contact.entry = EntryId::derived(&event.key, event.received_at);
+        }
         session.fold(event, change.page.as_ref());
         contact.occurred_at = session.began_at().unwrap_or(event.occurred_at);
-        contact.client.get_or_insert(client);
+        self.own(event, &mut contact, now, |_| Some(client));
+        // A session that a person gave to another client goes on there.
+        let client = contact.client.unwrap_or(client);
         contact.rev += 1;
         let thread = thread(&chat.visitor);
         let key = (client, thread.clone());

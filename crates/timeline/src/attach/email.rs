@@ -2,8 +2,8 @@
 
 use std::collections::hash_map::Entry;
 
-use contact::email::{AutomaticKind, Sender};
-use contact::{ConversationId, Direction, Email, Event, Level, Party};
+use contact::email::{AutomaticKind, Fate, Sender};
+use contact::{ConversationId, Direction, Email, Event, Level, Party, ReplyChange, ReplyFate};
 use jiff::Timestamp;
 
 use super::{Desk, Shown, new_contact};
@@ -36,10 +36,14 @@ impl Desk {
         };
         contact.rev += 1;
         contact.occurred_at = mail.occurred_at().unwrap_or(event.occurred_at);
-        if contact.client.is_none() {
-            let proved = event.direction == Direction::Inbound && email.from_is_proved();
-            let level = if proved { Level::Proved } else { Level::Observed };
-            contact.client = self.client_of(event, person(event, email), level, now);
+        contact.conversation = contact.conversation.map(|id| self.current(id));
+        let nobodys = contact.client.is_none();
+        let proved = event.direction == Direction::Inbound && email.from_is_proved();
+        let level = if proved { Level::Proved } else { Level::Observed };
+        self.own(event, &mut contact, now, |desk| {
+            desk.client_of(event, person(event, email), level, now)
+        });
+        if nobodys {
             self.claim_mail(&contact);
         }
         if waits && contact.conversation.is_none() {
@@ -54,6 +58,7 @@ impl Desk {
             }
         }
         self.remember(&contact, email);
+        self.heard_back(event, email);
         self.show(&contact, shown, now);
         self.contacts.note(slot);
         self.known.contacts.insert(slot, contact);
@@ -65,7 +70,7 @@ impl Desk {
         let client = contact.client?;
         mail::answered(email)
             .filter_map(|key| self.known.messages.get(&(key, client)))
-            .map(|message| message.conversation)
+            .map(|message| self.current(message.conversation))
             .find(|id| self.known.conversations.get(id).is_some_and(|row| row.client == Some(client)))
     }
 
@@ -88,6 +93,24 @@ impl Desk {
         if conversation.is_open() {
             self.open.insert((client, conversation.thread.clone()), id);
         }
+    }
+
+    /// A report says that an answer of ours did not arrive. Only who had the answer can know its id.
+    fn heard_back(&mut self, event: &Event, email: &Email) {
+        let Some(report) = &email.report else { return };
+        let failed =
+            report.recipients.iter().find(|one| matches!(one.fate, Fate::Failed | Fate::FailedForNow));
+        let (Some(reply), Some(failed)) = (mail::answer_reported(email), failed) else { return };
+        let Some(known) = self.known.replies.get(&reply) else { return };
+        let why = failed.diagnostic.as_deref().or(failed.status.as_deref()).unwrap_or("it was returned");
+        let change = ReplyChange {
+            reply,
+            attempt: known.attempts,
+            fate: ReplyFate::Failed,
+            detail: Some(format!("{}: {why}", failed.address)),
+            message_id: None,
+        };
+        self.take_reply(event, &change);
     }
 
     /// Lets answers find the mail's conversation. Of two mails under one id the first is found.

@@ -1,11 +1,12 @@
-//! Two clients who are one.
+//! Two clients who are one, and two who are not.
 
-use contact::{Channel, ClientId, Event, MergeId, Permission};
+use contact::{Act, Actor, Channel, ClientId, ConversationId, Event, MergeId, Permission};
 use jiff::Timestamp;
 
 use super::Desk;
+use super::again::Joins;
 use super::proof::ordered;
-use crate::model::{Apart, FeedKind, Merge};
+use crate::model::{Apart, Callback, FeedKind, Merge, Status};
 
 impl Desk {
     /// Joins two clients: everything of the one is the other's from now on. Who was merged before stands
@@ -13,12 +14,22 @@ impl Desk {
     pub(super) fn take_merge(
         &mut self,
         event: &Event,
-        (survivor, absorbed): (ClientId, ClientId),
-        by: &str,
+        act: &Act,
+        pair: (ClientId, ClientId),
         reason: &str,
         now: Timestamp,
     ) {
-        let (into, from) = (self.survivor(survivor), self.survivor(absorbed));
+        let by = act.by.name();
+        let id = MergeId::derived(&event.key, event.received_at);
+        let (survivor, absorbed) = match self.pair_of(event, act, id, pair) {
+            Joins::These(pair) => pair,
+            Joins::NotAnyMore(pair) => return self.show_merge(event, id, by, pair, reason, now),
+            Joins::Nobody => return,
+        };
+        let (mut into, mut from) = (self.survivor(survivor), self.survivor(absorbed));
+        if matches!(act.by, Actor::Policy(_)) {
+            [into, from] = ordered(into, from);
+        }
         if into == from || !self.known.clients.contains_key(&into) {
             return;
         }
@@ -41,11 +52,11 @@ impl Desk {
             }
         }
         kept.rev += 1;
-        let (kept_rev, name) = (kept.rev, gone.name.unwrap_or_else(|| from.to_string()));
+        let kept_rev = kept.rev;
         self.clients.note(from);
         self.clients.note(into);
         self.merges.push(Merge {
-            id: MergeId::derived(&event.key, event.received_at),
+            id,
             survivor,
             absorbed,
             by: by.to_owned(),
@@ -55,15 +66,43 @@ impl Desk {
         });
         self.tell(FeedKind::Client, from.uuid(), gone.rev);
         self.tell(FeedKind::Client, into.uuid(), kept_rev);
+        self.show_merge(event, id, by, (into, from), reason, now);
+    }
+
+    /// The line on the survivor's timeline; it stays when the merge is undone.
+    fn show_merge(
+        &mut self,
+        event: &Event,
+        id: MergeId,
+        by: &str,
+        (survivor, absorbed): (ClientId, ClientId),
+        reason: &str,
+        now: Timestamp,
+    ) {
+        let into = self.survivor(survivor);
+        let Some(name) = self.known.clients.get(&into).map(|_| self.name_of(absorbed)) else { return };
         let summary = format!("Merged with {name}: {reason}");
-        let merge = MergeId::derived(&event.key, event.received_at);
-        let content = serde_json::json!({ "merge": merge, "absorbed": from, "reason": reason });
+        let content = serde_json::json!({ "merge": id, "absorbed": absorbed, "reason": reason });
         self.show_act(event, Channel::Desk, Some(into), None, by, summary, content.to_string(), now);
+    }
+
+    /// What a person calls this client.
+    pub(super) fn name_of(&self, client: ClientId) -> String {
+        let row = self.known.clients.get(&client);
+        row.and_then(|row| row.name.clone()).unwrap_or_else(|| client.to_string())
     }
 
     /// Everything known of the one is the other's; the store does the same with what is not known here.
     fn repoint(&mut self, from: ClientId, into: ClientId, now: Timestamp) {
         self.absorbed.push((from, into));
+        for client in self.known.clients.values_mut().filter(|row| row.merged_into == Some(from)) {
+            client.merged_into = Some(into);
+        }
+        self.known.aparts = std::mem::take(&mut self.known.aparts)
+            .into_iter()
+            .map(|pair| pair.map(|client| if client == from { into } else { client }))
+            .map(|[one, other]| ordered(one, other))
+            .collect();
         for (holder, _) in self.known.holders.values_mut() {
             if *holder == from {
                 *holder = into;
@@ -92,8 +131,10 @@ impl Desk {
         }
         for reply in self.known.replies.values_mut().filter(|row| row.client == Some(from)) {
             reply.client = Some(into);
+            reply.rev += 1;
         }
-        let theirs: Vec<_> = self.known.messages.keys().filter(|(_, client)| *client == from).copied().collect();
+        let theirs: Vec<_> =
+            self.known.messages.keys().filter(|(_, client)| *client == from).copied().collect();
         for (key, client) in theirs {
             if let Some(mut message) = self.known.messages.remove(&(key, client)) {
                 message.client = into;
@@ -103,36 +144,91 @@ impl Desk {
         for message in self.messages.iter_mut().filter(|row| row.client == from) {
             message.client = into;
         }
-        let mut touched = Vec::new();
+        let stays = &self.known.messages;
+        self.messages.retain(|row| row.client != into || stays.get(&(row.key, into)) == Some(row));
+        let mut waiting = Vec::new();
         for row in self.known.conversations.values_mut().filter(|row| row.client == Some(from)) {
             row.client = Some(into);
             row.rev += 1;
-            row.updated_at = now;
             if row.is_open() {
-                touched.push((row.id, row.thread.clone(), row.rev));
+                row.updated_at = now;
+                waiting.push((row.id, row.thread.clone(), row.rev));
             }
         }
-        touched.sort_unstable();
-        for (id, thread, rev) in touched {
+        waiting.sort_unstable();
+        for (id, thread, rev) in waiting {
             self.open.remove(&(from, thread.clone()));
-            self.open.entry((into, thread)).or_insert(id);
             self.conversations.note(id);
             self.tell(FeedKind::Conversation, id.uuid(), rev);
+            self.wait(into, thread, id, now);
         }
+    }
+
+    /// The conversation waits. Where the client has another one of that thread waiting they are one: the
+    /// younger goes on in the older, which owes what both owed.
+    pub(super) fn wait(&mut self, client: ClientId, thread: String, id: ConversationId, now: Timestamp) {
+        let other = *self.open.entry((client, thread.clone())).or_insert(id);
+        if other == id {
+            return;
+        }
+        let (older, younger) = (id.min(other), id.max(other));
+        let Some(gone) = self.known.conversations.get_mut(&younger) else { return };
+        let was = gone.clone();
+        gone.status = Status::Resolved;
+        gone.continued_in = Some(older);
+        gone.callback = None;
+        gone.due_at = None;
+        let Some(kept) = self.known.conversations.get_mut(&older) else { return };
+        kept.status = kept.status.min(was.status);
+        kept.priority = kept.priority.max(was.priority);
+        kept.assignee = kept.assignee.take().or(was.assignee);
+        kept.due_at = kept.due_at.into_iter().chain(was.due_at).min();
+        kept.callback = owed(kept.callback.take(), was.callback);
+        // Ids sort by arrival.
+        kept.last_entry = kept.last_entry.max(was.last_entry);
+        kept.last_contact = kept.last_contact.max(was.last_contact);
+        self.open.insert((client, thread), older);
+        self.touch(older, now);
+        self.touch(younger, now);
+    }
+
+    /// Where this conversation goes on: mostly in itself.
+    pub(super) fn current(&self, id: ConversationId) -> ConversationId {
+        crate::act::current(&self.known, id).map_or(id, |row| row.id)
     }
 
     /// They are two: no candidates, and no policy merges them.
     pub(super) fn take_apart(&mut self, [one, other]: [ClientId; 2], by: &str, reason: &str, now: Timestamp) {
-        let clients = ordered(self.survivor(one), self.survivor(other));
-        self.known.aparts.insert(clients);
+        // It is said of these two, whoever they are merged with: who is not a part is not the whole either.
+        let clients = ordered(one, other);
+        let today = ordered(self.survivor(one), self.survivor(other));
+        self.known.aparts.insert(today);
+        self.aparts.retain(|row| row.clients != clients);
         self.aparts.push(Apart { clients, by: by.to_owned(), reason: reason.to_owned(), at: now });
-        for client in clients {
+        for client in today {
             self.change_client(client, |_| {});
         }
     }
 
     /// Who this client is today.
     pub(super) fn survivor(&self, client: ClientId) -> ClientId {
-        self.known.clients.get(&client).and_then(|row| row.merged_into).unwrap_or(client)
+        match self.known.clients.get(&client) {
+            Some(row) => row.merged_into.unwrap_or(client),
+            None => self.stand_in(client).unwrap_or(client),
+        }
+    }
+}
+
+/// What two callbacks amount to. What is done is owed no more.
+fn owed(one: Option<Callback>, other: Option<Callback>) -> Option<Callback> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.done_at.is_none() && other.done_at.is_none() => Some(Callback {
+            attempts: one.attempts + other.attempts,
+            missed: one.missed + other.missed,
+            since: one.since.min(other.since),
+            done_at: None,
+        }),
+        (Some(one), Some(other)) => Some(if one.done_at.is_none() { one } else { other }),
+        (one, other) => one.or(other),
     }
 }

@@ -6,6 +6,7 @@
 //! we do ourselves, `reply` about our answers, `proof` and `merge` about who is who.
 
 mod act;
+mod again;
 mod call;
 mod chat;
 mod email;
@@ -23,15 +24,18 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use self::again::Again;
 use crate::changed::{Changed, Order};
 use crate::mail;
 use crate::model::{
-    Apart, Arrival, ChatLine, Claim, Client, Contact, ContactState, Conversation, DeadLetter, Entry, EntryKind,
-    FeedItem, FeedKind, Holder, LetterState, Merge, Message, Status,
+    Apart, Arrival, ChatLine, Claim, Client, Contact, ContactState, Conversation, DeadLetter, Entry,
+    EntryKind, FeedItem, FeedKind, Holder, LetterState, Merge, Message, Status,
 };
 use crate::port::{Changes, Known, Wanted};
 
-pub(crate) use reply::route;
+pub(crate) use again::{attach_again, founders};
+pub(crate) use proof::ordered;
+pub(crate) use reply::{Route, route};
 
 /// Whether the decisions are taken for the first time or once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,7 @@ pub fn wanted(events: &[Arrival]) -> Wanted {
         match &event.content {
             Content::Email(email) => {
                 wanted.messages.extend(mail::own(email).into_iter().chain(mail::answered(email)));
+                wanted.replies.extend(mail::answer_reported(email));
             }
             Content::Chat(change) => {
                 wanted.chats.extend(event.from.as_ref().and_then(|party| party.value.clone()));
@@ -99,6 +104,7 @@ fn act_wants(deed: &Deed, wanted: &mut Wanted) {
         }
         Deed::Change { client, .. } => wanted.clients.push(*client),
         Deed::Reply { conversation, .. }
+        | Deed::Claim { conversation }
         | Deed::Assign { conversation, .. }
         | Deed::Resolve { conversation }
         | Deed::Reopen { conversation } => wanted.conversations.push(*conversation),
@@ -140,6 +146,7 @@ struct Desk {
     absorbed: Vec<(ClientId, ClientId)>,
     /// What follows from the event in hand, to be taken next.
     decisions: Vec<Arrival>,
+    again: Option<Again>,
 }
 
 /// What of a contact is put on the timeline.
@@ -184,6 +191,7 @@ impl Desk {
             aparts: Vec::new(),
             absorbed: Vec::new(),
             decisions: Vec::new(),
+            again: None,
         }
     }
 
@@ -230,18 +238,7 @@ impl Desk {
             }
             Finding::Stranger { identifier } => {
                 let id = ClientId::derived(&event.key, event.received_at);
-                let client = Client {
-                    id,
-                    name: None,
-                    segment: None,
-                    created_at: now,
-                    last_contact_at: event.occurred_at,
-                    reached_at: None,
-                    permissions: BTreeMap::new(),
-                    merged_into: None,
-                    rev: 0,
-                };
-                self.known.clients.insert(id, client);
+                self.known.clients.entry(id).or_insert_with(|| blank_client(id, event, now));
                 self.hold(Holder { identifier, client: id, level, since: now });
                 Some(id)
             }
@@ -363,6 +360,17 @@ impl Desk {
     }
 
     fn changes(mut self) -> Changes {
+        // Of an identifier that came to be known better, the last word.
+        let mut held = HashSet::new();
+        self.holders.reverse();
+        self.holders.retain(|row| held.insert(row.identifier.clone()));
+        self.holders.reverse();
+        // Of a claim that was made twice, the earlier.
+        self.claims.sort_by(|one, other| {
+            let key = |row: &Claim| (row.identifier.clone(), row.client, row.since, row.reason.clone());
+            key(one).cmp(&key(other))
+        });
+        self.claims.dedup_by(|next, kept| (&next.identifier, next.client) == (&kept.identifier, kept.client));
         Changes {
             log: self.log,
             clients: self.clients.take(&mut self.known.clients),
@@ -382,6 +390,21 @@ impl Desk {
             feed: self.feed,
             letters: self.letters,
         }
+    }
+}
+
+/// A client of whom nothing is known yet.
+fn blank_client(id: ClientId, event: &Event, now: Timestamp) -> Client {
+    Client {
+        id,
+        name: None,
+        segment: None,
+        created_at: now,
+        last_contact_at: event.occurred_at,
+        reached_at: None,
+        permissions: BTreeMap::new(),
+        merged_into: None,
+        rev: 0,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Answers: where they go, and what became of them.
 
+use std::collections::hash_map::Entry::Vacant;
+
 use contact::{
-    ContactId, ConversationId, Direction, EntryId, Event, Identifier, MailThread, Order,
-    ReplyChange, SourceName, Trust,
+    ContactId, ConversationId, Direction, EntryId, Event, Identifier, MailThread, Order, ReplyChange,
+    SourceName, Trust,
 };
 use jiff::Timestamp;
 
@@ -47,12 +49,26 @@ pub(crate) fn route(contact: &Contact) -> Option<Route> {
 }
 
 impl Desk {
-    pub(super) fn take_answer(&mut self, event: &Event, by: &str, conversation: ConversationId, text: &str, now: Timestamp) {
+    pub(super) fn take_answer(
+        &mut self,
+        event: &Event,
+        by: &str,
+        conversation: ConversationId,
+        text: &str,
+        now: Timestamp,
+    ) {
+        let id = EntryId::derived(&event.key, event.received_at);
+        if let Some(given) = self.answer_given(id, conversation) {
+            return self.answer_again(event, given, now);
+        }
+        let conversation = self.meant(conversation);
         let Some(row) = self.known.conversations.get(&conversation) else { return };
         let client = row.client;
         let Some(route) = row.last_contact.and_then(|id| route(self.contact_by_id(id)?)) else { return };
-        let id = EntryId::derived(&event.key, event.received_at);
-        let seq = route.visitor.as_ref().and_then(|visitor| self.next_line(visitor, id, by, text, event.occurred_at));
+        let seq = route
+            .visitor
+            .as_ref()
+            .and_then(|visitor| self.next_line(visitor, id, by, text, event.occurred_at));
         if route.visitor.is_some() && seq.is_none() {
             return;
         }
@@ -85,13 +101,37 @@ impl Desk {
         self.open_reply(reply, by, now);
     }
 
+    /// Nobody is answered a second time: the answer went to whom it went, and is where that contact is now.
+    fn answer_again(&mut self, event: &Event, given: Option<(Reply, ConversationId)>, now: Timestamp) {
+        let Some((reply, conversation)) = given else { return };
+        let by = reply.order.agent.clone().unwrap_or_default();
+        if reply.order.seq.is_some() {
+            self.next_line(&reply.order.to, reply.id, &by, &reply.order.text, event.occurred_at);
+        }
+        let row = self.known.conversations.get(&conversation);
+        let client = row.map_or_else(|| reply.client.map(|id| self.survivor(id)), |row| row.client);
+        self.open_reply(Reply { conversation, client, rev: 0, ..reply }, &by, now);
+    }
+
     /// The same words by mail, because nobody read them in the chat.
-    pub(super) fn take_by_mail(&mut self, event: &Event, chat: EntryId, source: &SourceName, to: &Identifier, now: Timestamp) {
+    pub(super) fn take_by_mail(
+        &mut self,
+        event: &Event,
+        chat: EntryId,
+        source: &SourceName,
+        to: &Identifier,
+        now: Timestamp,
+    ) {
+        let id = EntryId::derived(&event.key, event.received_at);
+        let Some(first) = self.known.replies.get(&chat) else { return };
+        let place = first.conversation;
+        if let Some(given) = self.answer_given(id, place) {
+            return self.answer_again(event, given.map(|(reply, _)| (reply, self.current(place))), now);
+        }
         let Some(first) = self.known.replies.get_mut(&chat) else { return };
         first.due_at = None;
-        let first = first.clone();
+        let first = Reply { conversation: place, ..first.clone() };
         self.replies.note(chat);
-        let id = EntryId::derived(&event.key, event.received_at);
         let order = Order {
             reply: id,
             attempt: 0,
@@ -120,6 +160,9 @@ impl Desk {
     }
 
     pub(super) fn take_let_be(&mut self, chat: EntryId, reason: &str) {
+        if self.again.is_some() {
+            return;
+        }
         let Some(reply) = self.known.replies.get_mut(&chat) else { return };
         reply.due_at = None;
         reply.detail = Some(reason.to_owned());
@@ -127,23 +170,34 @@ impl Desk {
     }
 
     pub(super) fn take_reply(&mut self, event: &Event, change: &ReplyChange) {
+        // What became of an answer stands in it, when it is taken again; by which mails it was sent does not.
+        let again = self.again.is_some();
         let Some(reply) = self.known.replies.get_mut(&change.reply) else { return };
-        if !reply.fold(event, change) {
+        if !again && !reply.fold(event, change) {
             return;
         }
-        let (client, conversation, id) = (reply.client, reply.conversation, reply.message_id.clone());
-        if let (Some(client), Some(id)) = (client, id) {
-            let key = mail::message_key(&id);
-            let message = Message { key, client, contact: None, conversation };
-            if self.known.messages.insert((key, client), message).is_none() {
-                self.messages.push(message);
-            }
+        let id = if again { &change.message_id } else { &reply.message_id };
+        let key = id.as_deref().map(mail::message_key);
+        if let (Some(client), Some(key)) = (reply.client, key)
+            && let Vacant(unknown) = self.known.messages.entry((key, client))
+        {
+            let message = Message { key, client, contact: None, conversation: reply.conversation };
+            self.messages.push(*unknown.insert(message));
         }
-        self.show_reply(change.reply);
+        if !again {
+            self.show_reply(change.reply);
+        }
     }
 
     /// The next line of a chat, ours.
-    fn next_line(&mut self, visitor: &str, entry: EntryId, by: &str, text: &str, at: Timestamp) -> Option<i64> {
+    fn next_line(
+        &mut self,
+        visitor: &str,
+        entry: EntryId,
+        by: &str,
+        text: &str,
+        at: Timestamp,
+    ) -> Option<i64> {
         let chat = self.known.chats.get_mut(visitor)?;
         chat.seq += 1;
         let line = ChatLine {
@@ -179,7 +233,9 @@ impl Desk {
     }
 
     fn show_reply(&mut self, id: EntryId) {
+        let Some(place) = self.known.replies.get(&id).map(|row| self.current(row.conversation)) else { return };
         let Some(reply) = self.known.replies.get_mut(&id) else { return };
+        reply.conversation = place;
         reply.rev += 1;
         let entry = Entry {
             id,
@@ -196,7 +252,8 @@ impl Desk {
             conversation: Some(reply.conversation),
             agent: reply.order.agent.clone(),
             summary: shortened(reply.order.text.lines().next().unwrap_or_default(), LONGEST_SUMMARY),
-            content: serde_json::to_string(&reply.content()).expect("an answer has no map with keys that are not text"),
+            content: serde_json::to_string(&reply.content())
+                .expect("an answer has no map with keys that are not text"),
         };
         let rev = reply.rev;
         self.replies.note(id);

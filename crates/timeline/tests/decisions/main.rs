@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod apart;
 mod calls;
 mod mails;
 mod memory;
+mod people;
+mod told;

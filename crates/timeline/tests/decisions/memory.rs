@@ -1,26 +1,82 @@
 //! A store of plain maps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
-use contact::EntryId;
+use async_trait::async_trait;
+use contact::{ClientId, ContactId, ContactKey, ConversationId, EntryId, Identifier};
 use jiff::{SignedDuration, Timestamp};
+use timeline::act::{ActError, Acted, act_in};
 use timeline::attach::{Mode, attach, wanted};
+use timeline::replay::replay_in;
 use timeline::{
-    Arrival, Callback, Changes, Client, Contact, Conversation, Entry, FeedItem, Known, Message, Wanted,
+    Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, Conversation, Digests, Entry,
+    EntryKind, FeedItem, History, Holder, Known, Logged, Merge, Message, Relocation, Reply, StoreError, Ties,
+    Tx, Wanted,
 };
 
-/// Everything that is projected, sorted.
+/// What mails and calls make, sorted.
 pub(crate) type Projections = (Vec<Client>, Vec<Contact>, Vec<Conversation>, Vec<Entry>, Vec<Message>);
 
 /// A store that keeps every row in a map and answers what it is asked, no more.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory {
-    /// Every row there is.
+    /// Every row there is, of what can be asked for.
     pub(crate) rows: Known,
-    entries: HashMap<EntryId, Entry>,
+    pub(crate) all: Rows,
     pub(crate) feed: Vec<FeedItem>,
-    log: Vec<Arrival>,
+    pub(crate) log: Vec<Arrival>,
 }
+
+/// The other rows, sorted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) entries: BTreeMap<EntryId, Entry>,
+    pub(crate) holders: BTreeMap<Identifier, Holder>,
+    pub(crate) claims: BTreeMap<(Identifier, ClientId), Claim>,
+    pub(crate) aparts: BTreeMap<[ClientId; 2], Apart>,
+    pub(crate) lines: BTreeMap<(String, i64), ChatLine>,
+    relocations: Vec<Relocation>,
+}
+
+/// Everything that is projected, sorted.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Everything {
+    pub(crate) projections: Projections,
+    pub(crate) rows: Rows,
+    pub(crate) chats: BTreeMap<String, Chat>,
+    pub(crate) replies: BTreeMap<EntryId, Reply>,
+    pub(crate) merges: BTreeMap<contact::MergeId, Merge>,
+}
+
+impl Everything {
+    /// Row by row what only the one or only the other has.
+    pub(crate) fn differs_from(&self, other: &Everything) -> Vec<String> {
+        let (one, other) = (self.lines(), other.lines());
+        let only = |side: &str, row: &String| format!("{side}: {row}");
+        one.difference(&other)
+            .map(|row| only("left", row))
+            .chain(other.difference(&one).map(|row| only("right", row)))
+            .collect()
+    }
+
+    fn lines(&self) -> BTreeSet<String> {
+        let (clients, contacts, conversations, entries, messages) = &self.projections;
+        let mut lines = BTreeSet::new();
+        macro_rules! add {
+            ($($rows:expr),+) => { $(lines.extend($rows.map(|row| format!("{row:?}")));)+ };
+        }
+        add!(clients.iter(), contacts.iter(), conversations.iter(), entries.iter(), messages.iter());
+        add!(self.rows.holders.values(), self.rows.claims.values(), self.rows.aparts.values());
+        add!(self.rows.lines.values(), self.rows.entries.values(), self.rows.relocations.iter());
+        add!(self.chats.values(), self.replies.values(), self.merges.values());
+        lines
+    }
+}
+
+/// The transaction that may decide. It is undone by forgetting the memory.
+pub(crate) struct Turn<'a>(pub(crate) &'a mut Memory);
 
 impl Memory {
     pub(crate) fn take(&mut self, events: Vec<Arrival>) {
@@ -28,51 +84,131 @@ impl Memory {
         self.apply(changes);
     }
 
-    /// What the port says a store answers.
-    fn read(&self, wanted: &Wanted) -> Known {
-        let rows = &self.rows;
-        let contacts: HashMap<_, _> =
-            wanted.contacts.iter().filter_map(|key| Some((*key, rows.contacts.get(key)?.clone()))).collect();
-        let holders: HashMap<_, _> = wanted
-            .identifiers
-            .iter()
-            .filter_map(|held| Some((held.clone(), *rows.holders.get(held)?)))
-            .collect();
-        let whose: HashSet<_> =
-            contacts.values().filter_map(|row| row.client).chain(holders.values().map(|(client, _)| *client)).collect();
-        let messages: HashMap<_, _> = rows
-            .messages
-            .iter()
-            .filter(|((key, client), _)| wanted.messages.contains(key) && whose.contains(client))
-            .map(|(key, row)| (*key, *row))
-            .collect();
-        let placed: HashSet<_> = contacts
-            .values()
-            .filter_map(|row| row.conversation)
-            .chain(messages.values().map(|row| row.conversation))
-            .collect();
-        let needed = |row: &&Conversation| {
-            placed.contains(&row.id) || row.is_open() && row.client.is_some_and(|id| whose.contains(&id))
-        };
-        Known {
-            events: wanted.events.iter().filter(|key| rows.events.contains(*key)).copied().collect(),
-            clients: whose.iter().map(|id| (*id, rows.clients[id].clone())).collect(),
-            conversations: rows
-                .conversations
-                .values()
-                .filter(needed)
-                .map(|row| (row.id, row.clone()))
-                .collect(),
-            log_position: rows.log_position,
-            feed_position: rows.feed_position,
-            contacts,
-            holders,
-            messages,
-            ..Known::default()
+    pub(crate) fn act(&mut self, arrival: Arrival) -> Result<Acted, ActError> {
+        at_once(act_in(&mut Turn(self), arrival))
+    }
+
+    /// The log decided about once more, in an empty store.
+    pub(crate) fn replayed(&self) -> Memory {
+        let mut again = self.clone();
+        at_once(replay_in(&mut Turn(&mut again))).unwrap();
+        assert_eq!(again.feed, self.feed, "a replay adds nothing to the feed");
+        assert_eq!(again.log.len(), self.log.len(), "a replay adds nothing to the log");
+        again
+    }
+
+    pub(crate) fn projections(&self) -> Projections {
+        (
+            sorted(self.rows.clients.values(), |row| row.id),
+            sorted(self.rows.contacts.values(), |row| row.id),
+            sorted(self.rows.conversations.values(), |row| row.id),
+            self.all.entries.values().cloned().collect(),
+            sorted(self.rows.messages.values(), |row| (row.key, row.client)),
+        )
+    }
+
+    pub(crate) fn everything(&self) -> Everything {
+        Everything {
+            projections: self.projections(),
+            rows: self.all.clone(),
+            chats: self.rows.chats.clone().into_iter().collect(),
+            replies: self.rows.replies.clone().into_iter().collect(),
+            merges: self.rows.merges.clone().into_iter().collect(),
         }
     }
 
-    fn apply(&mut self, changes: Changes) {
+    pub(crate) fn open(&self) -> Vec<&Conversation> {
+        self.rows.conversations.values().filter(|conversation| conversation.is_open()).collect()
+    }
+
+    pub(crate) fn owed(&self) -> Vec<&Callback> {
+        let callbacks = self.rows.conversations.values().filter_map(|row| row.callback.as_ref());
+        callbacks.filter(|callback| callback.done_at.is_none()).collect()
+    }
+
+    /// What the port says a store answers.
+    pub(crate) fn read(&self, wanted: &Wanted) -> Known {
+        let rows = &self.rows;
+        let mut known = Known {
+            events: wanted.events.iter().filter(|key| rows.events.contains(*key)).copied().collect(),
+            contacts: some(&rows.contacts, &wanted.contacts),
+            holders: some(&rows.holders, &wanted.identifiers),
+            merges: some(&rows.merges, &wanted.merges),
+            replies: some(&rows.replies, &wanted.replies),
+            log_position: rows.log_position,
+            feed_position: rows.feed_position,
+            ..Known::default()
+        };
+        let answered = known.replies.values().map(|row| row.conversation);
+        let asked: Vec<_> = wanted.conversations.iter().copied().chain(answered).collect();
+        self.conversations(&asked, &mut known);
+        let answers = known.replies.values().map(|row| row.order.to.clone());
+        let talks = known.conversations.values().filter_map(|row| row.thread.strip_prefix("chat/"));
+        let visitors = wanted.chats.iter().cloned().chain(answers).chain(talks.map(str::to_owned));
+        known.chats = some(&rows.chats, &visitors.collect::<Vec<_>>());
+        let latest = known.conversations.values().filter_map(|row| row.last_contact);
+        let asked: HashSet<ContactId> = wanted.contact_ids.iter().copied().chain(latest).collect();
+        let found = rows.contacts.iter().filter(|(_, row)| asked.contains(&row.id));
+        known.contacts.extend(found.map(|(key, row)| (*key, row.clone())));
+        let whose = self.clients(wanted, &mut known);
+        let theirs =
+            rows.messages.iter().filter(|((key, id), _)| wanted.messages.contains(key) && whose.contains(id));
+        known.messages = theirs.map(|(key, row)| (*key, *row)).collect();
+        let open = self.open().into_iter().filter(|row| row.client.is_some_and(|id| whose.contains(&id)));
+        let placed = open
+            .map(|row| row.id)
+            .chain(known.contacts.values().filter_map(|row| row.conversation))
+            .chain(known.messages.values().map(|row| row.conversation))
+            .chain(known.chats.values().filter_map(|row| row.conversation));
+        self.conversations(&placed.collect::<Vec<_>>(), &mut known);
+        if wanted.proofs {
+            for Holder { identifier, client, .. } in self.all.holders.values() {
+                if whose.contains(client) {
+                    known.holdings.entry(*client).or_default().push(identifier.clone());
+                }
+            }
+            let today = |id: ClientId| rows.clients.get(&id).and_then(|row| row.merged_into).unwrap_or(id);
+            let pairs = self.all.aparts.keys().map(|pair| pair.map(today));
+            known.aparts = pairs
+                .filter(|pair| pair.iter().any(|id| whose.contains(id)))
+                .map(|[one, other]| [one.min(other), one.max(other)])
+                .collect();
+        }
+        known
+    }
+
+    fn clients(&self, wanted: &Wanted, known: &mut Known) -> HashSet<ClientId> {
+        let mut whose: HashSet<ClientId> = known
+            .contacts
+            .values()
+            .filter_map(|row| row.client)
+            .chain(known.holders.values().map(|(client, _)| *client))
+            .chain(known.conversations.values().filter_map(|row| row.client))
+            .chain(known.replies.values().filter_map(|row| row.client))
+            .chain(known.chats.values().filter_map(|row| row.client))
+            .chain(wanted.clients.iter().copied())
+            .collect();
+        whose.retain(|id| self.rows.clients.contains_key(id));
+        let survivors: Vec<_> = whose.iter().filter_map(|id| self.rows.clients[id].merged_into).collect();
+        whose.extend(survivors);
+        known.clients = whose.iter().map(|id| (*id, self.rows.clients[id].clone())).collect();
+        whose
+    }
+
+    fn conversations(&self, asked: &[ConversationId], known: &mut Known) {
+        for id in asked {
+            let mut next = Some(*id);
+            while let Some(row) = next.and_then(|id| self.rows.conversations.get(&id)) {
+                known.conversations.insert(row.id, row.clone());
+                next = row.continued_in;
+            }
+        }
+    }
+
+    pub(crate) fn apply(&mut self, changes: Changes) {
+        for (absorbed, survivor) in &changes.absorbed {
+            self.absorb(*absorbed, *survivor);
+        }
         for (position, arrival) in changes.log {
             assert_eq!(position, self.rows.log_position + 1, "the log has no gap");
             self.rows.log_position = position;
@@ -84,50 +220,214 @@ impl Memory {
             self.rows.feed_position = item.position;
             self.feed.push(item);
         }
-        self.rows.clients.extend(changes.clients.into_iter().map(|row| (row.id, row)));
-        self.rows.holders.extend(changes.holders.into_iter().map(|row| (row.identifier, (row.client, row.level))));
-        self.rows.contacts.extend(changes.contacts.into_iter().map(|row| (row.key.digest(), row)));
-        self.rows.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
-        self.rows.messages.extend(changes.messages.into_iter().map(|row| ((row.key, row.client), row)));
-        self.entries.extend(changes.entries.into_iter().map(|row| (row.id, row)));
-    }
-
-    /// The log decided about once more, in an empty store.
-    pub(crate) fn replayed(&self) -> Memory {
-        let mut again = Memory::default();
-        for chunk in self.log.chunks(3) {
-            let changes = attach(again.read(&wanted(chunk)), chunk.to_vec(), Mode::Replay);
-            assert!(
-                changes.log.is_empty() && changes.feed.is_empty(),
-                "a replay adds nothing to log or feed"
-            );
-            again.apply(changes);
+        let (rows, all) = (&mut self.rows, &mut self.all);
+        rows.clients.extend(changes.clients.into_iter().map(|row| (row.id, row)));
+        let held = changes.holders.iter().map(|row| (row.identifier.clone(), (row.client, row.level)));
+        rows.holders.extend(held);
+        rows.contacts.extend(changes.contacts.into_iter().map(|row| (row.key.digest(), row)));
+        rows.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
+        rows.messages.extend(changes.messages.into_iter().map(|row| ((row.key, row.client), row)));
+        rows.chats.extend(changes.chats.into_iter().map(|row| (row.visitor.clone(), row)));
+        rows.replies.extend(changes.replies.into_iter().map(|row| (row.id, row)));
+        rows.merges.extend(changes.merges.into_iter().map(|row| (row.id, row)));
+        all.entries.extend(changes.entries.into_iter().map(|row| (row.id, row)));
+        all.holders.extend(changes.holders.into_iter().map(|row| (row.identifier.clone(), row)));
+        for row in changes.claims {
+            claim(&mut all.claims, row);
         }
-        again
+        all.aparts.extend(changes.aparts.into_iter().map(|row| (row.clients, row)));
+        all.lines.extend(changes.chat_lines.into_iter().map(|row| ((row.visitor.clone(), row.seq), row)));
+        all.relocations.extend(changes.relocations);
     }
 
-    pub(crate) fn projections(&self) -> Projections {
-        let mut clients: Vec<_> = self.rows.clients.values().cloned().collect();
-        clients.sort_by_key(|row| row.id);
-        let mut contacts: Vec<_> = self.rows.contacts.values().cloned().collect();
-        contacts.sort_by_key(|row| row.id);
-        let mut conversations: Vec<_> = self.rows.conversations.values().cloned().collect();
-        conversations.sort_by_key(|row| row.id);
-        let mut entries: Vec<_> = self.entries.values().cloned().collect();
-        entries.sort_by_key(|row| row.id);
-        let mut messages: Vec<_> = self.rows.messages.values().copied().collect();
-        messages.sort_by_key(|row| (row.key, row.client));
-        (clients, contacts, conversations, entries, messages)
+    fn absorb(&mut self, from: ClientId, into: ClientId) {
+        let (rows, all) = (&mut self.rows, &mut self.all);
+        macro_rules! given {
+            ($rows:expr) => { $rows.filter(|row| row.client == Some(from)).for_each(|row| {
+                row.client = Some(into);
+                row.rev += 1;
+            }) };
+        }
+        given!(rows.contacts.values_mut());
+        given!(all.entries.values_mut());
+        given!(rows.conversations.values_mut());
+        given!(rows.replies.values_mut());
+        rows.chats.values_mut().filter(|row| row.client == Some(from)).for_each(|row| row.client = Some(into));
+        rows.holders.values_mut().filter(|held| held.0 == from).for_each(|held| held.0 = into);
+        all.holders.values_mut().filter(|row| row.client == from).for_each(|row| row.client = into);
+        for ((key, client), row) in rows.messages.clone() {
+            if client == from {
+                rows.messages.remove(&(key, from));
+                rows.messages.entry((key, into)).or_insert(Message { client: into, ..row });
+            }
+        }
+        for ((identifier, client), row) in all.claims.clone() {
+            if client == from {
+                all.claims.remove(&(identifier, from));
+                claim(&mut all.claims, Claim { client: into, ..row });
+            }
+        }
+        let merged = rows.clients.values_mut().filter(|row| row.merged_into == Some(from));
+        merged.for_each(|row| row.merged_into = Some(into));
     }
 
-    pub(crate) fn open(&self) -> Vec<&Conversation> {
-        self.rows.conversations.values().filter(|conversation| conversation.is_open()).collect()
+    fn with_merged(&self, clients: &[ClientId]) -> BTreeSet<ClientId> {
+        let merged = self.rows.clients.values().filter(|row| row.merged_into.is_some_and(|id| clients.contains(&id)));
+        merged.map(|row| row.id).chain(clients.iter().copied()).collect()
     }
 
-    pub(crate) fn owed(&self) -> Vec<&Callback> {
-        let callbacks = self.rows.conversations.values().filter_map(|row| row.callback.as_ref());
-        callbacks.filter(|callback| callback.done_at.is_none()).collect()
+    fn history(&self, clients: &[ClientId], contacts: &[ContactId]) -> History {
+        let whose = self.with_merged(clients);
+        let theirs = |client: Option<ClientId>| client.is_some_and(|id| whose.contains(&id));
+        let everything = self.everything();
+        let (mut people, mut came, mut talks, mut entries, mut messages) = everything.projections;
+        people.retain(|row| whose.contains(&row.id));
+        came.retain(|row| theirs(row.client) || row.client.is_none() && contacts.contains(&row.id));
+        let nobodys = |row: &&Contact| row.client.is_none();
+        let shown: HashSet<_> = came.iter().filter(nobodys).map(|row| row.entry).collect();
+        let placed: HashSet<_> = came.iter().filter(nobodys).filter_map(|row| row.conversation).collect();
+        entries.retain(|row| theirs(row.client) || shown.contains(&row.id));
+        talks.retain(|row| theirs(row.client) || placed.contains(&row.id));
+        messages.retain(|row| whose.contains(&row.client));
+        let chats: Vec<_> = everything.chats.into_values().filter(|row| theirs(row.client)).collect();
+        let replies: Vec<_> = everything.replies.into_values().filter(|row| theirs(row.client)).collect();
+        let lines = everything.rows.lines.into_values();
+        let ties = self.ties(&whose);
+        let answers = entries.iter().filter(|row| row.kind == EntryKind::Reply).map(|row| row.id.to_string());
+        let ours: HashSet<_> = whose
+            .iter()
+            .map(ToString::to_string)
+            .chain(came.iter().map(|row| row.id.to_string()))
+            .chain(talks.iter().map(|row| row.id.to_string()))
+            .chain(answers)
+            .chain(ties.merges.iter().map(|row| row.id.to_string()))
+            .map(|id| ContactKey(format!("desk/{id}")))
+            .chain(came.iter().map(|row| row.key.clone()))
+            .collect();
+        let events = self.logged().filter(|(arrival, _)| ours.contains(&arrival.event.contact));
+        let events = events.map(|(_, logged)| logged).collect();
+        let rows = Changes {
+            clients: people,
+            holders: everything.rows.holders.into_values().filter(|row| whose.contains(&row.client)).collect(),
+            contacts: came,
+            entries,
+            conversations: talks,
+            messages,
+            claims: everything.rows.claims.into_values().filter(|row| whose.contains(&row.client)).collect(),
+            merges: ties.merges,
+            relocations: ties.relocations,
+            chat_lines: lines.filter(|row| chats.iter().any(|chat| chat.visitor == row.visitor)).collect(),
+            chats,
+            replies,
+            ..Changes::default()
+        };
+        History { rows, events }
     }
+
+    fn ties(&self, whose: &BTreeSet<ClientId>) -> Ties {
+        let merges = self.rows.merges.values().filter(|row| whose.contains(&row.survivor) || whose.contains(&row.absorbed));
+        let moved = |row: &&Relocation| whose.contains(&row.to) || row.from.is_some_and(|id| whose.contains(&id));
+        let relocations = self.all.relocations.iter().filter(moved).cloned().collect();
+        Ties { merges: sorted(merges, |row| row.id), relocations }
+    }
+
+    fn clear(&mut self, clients: &[ClientId]) {
+        let whose = self.with_merged(clients);
+        let stays = |client: Option<ClientId>| client.is_none_or(|id| !whose.contains(&id));
+        let (rows, all) = (&mut self.rows, &mut self.all);
+        let gone: HashSet<_> =
+            rows.chats.values().filter(|row| !stays(row.client)).map(|row| row.visitor.clone()).collect();
+        all.lines.retain(|(visitor, _), _| !gone.contains(visitor));
+        rows.clients.retain(|id, _| stays(Some(*id)));
+        rows.holders.retain(|_, (client, _)| stays(Some(*client)));
+        rows.contacts.retain(|_, row| stays(row.client));
+        rows.conversations.retain(|_, row| stays(row.client));
+        rows.messages.retain(|(_, client), _| stays(Some(*client)));
+        rows.chats.retain(|_, row| stays(row.client));
+        rows.replies.retain(|_, row| stays(row.client));
+        all.entries.retain(|_, row| stays(row.client));
+        all.holders.retain(|_, row| stays(Some(row.client)));
+        all.claims.retain(|(_, client), _| stays(Some(*client)));
+    }
+
+    fn logged(&self) -> impl Iterator<Item = (&Arrival, Logged)> {
+        (1..).zip(&self.log).map(|(position, arrival)| {
+            let payload = arrival.payload.clone();
+            (arrival, Logged { position, recorded_at: arrival.recorded_at, payload })
+        })
+    }
+}
+
+#[async_trait]
+impl Tx for Turn<'_> {
+    async fn read(&mut self, wanted: &Wanted) -> Result<Known, StoreError> {
+        Ok(self.0.read(wanted))
+    }
+
+    async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.0.apply(changes.clone());
+        Ok(())
+    }
+
+    /// Three at a time, so that every cut is tried.
+    async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
+        let page = self.0.logged().map(|(_, logged)| logged).filter(|logged| logged.position > after);
+        Ok(page.take(limit.min(3)).collect())
+    }
+
+    async fn history(&mut self, clients: &[ClientId], contacts: &[ContactId]) -> Result<History, StoreError> {
+        Ok(self.0.history(clients, contacts))
+    }
+
+    async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError> {
+        Ok(self.0.ties(&clients.iter().copied().collect()))
+    }
+
+    async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError> {
+        self.0.clear(clients);
+        Ok(())
+    }
+
+    async fn clear_projections(&mut self) -> Result<(), StoreError> {
+        let Known { events, log_position, feed_position, .. } = std::mem::take(&mut self.0.rows);
+        self.0.rows = Known { events, log_position, feed_position, ..Known::default() };
+        self.0.all = Rows::default();
+        Ok(())
+    }
+
+    async fn digests(&mut self) -> Result<Digests, StoreError> {
+        Ok(Digests::new())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The earliest stays.
+fn claim(claims: &mut BTreeMap<(Identifier, ClientId), Claim>, row: Claim) {
+    let kept = claims.entry((row.identifier.clone(), row.client)).or_insert_with(|| row.clone());
+    if (row.since, &row.reason) < (kept.since, &kept.reason) {
+        *kept = row;
+    }
+}
+
+/// What waits for nothing is ready at once.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a store of maps waits for nothing"),
+    }
+}
+
+fn some<K: Clone + Eq + std::hash::Hash, V: Clone>(rows: &HashMap<K, V>, wanted: &[K]) -> HashMap<K, V> {
+    wanted.iter().filter_map(|key| Some((key.clone(), rows.get(key)?.clone()))).collect()
+}
+
+fn sorted<'a, T: Clone + 'a, K: Ord>(rows: impl Iterator<Item = &'a T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut rows: Vec<T> = rows.cloned().collect();
+    rows.sort_by_key(key);
+    rows
 }
 
 pub(crate) fn at(minute: i64, second: i64) -> Timestamp {

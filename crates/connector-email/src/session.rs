@@ -1,0 +1,453 @@
+//! One IMAP session (RFC 9051, RFC 3501), spoken on a thread of its own.
+//!
+//! The client library blocks, IDLE for minutes, so it gets a thread; the rest of the house gives it one
+//! job at a time over a bounded channel. Dropping the [`Session`] cuts its line, whatever runs on it. A
+//! library that panics takes its own thread with it and nothing else.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use imap::extensions::idle::WaitOutcome;
+use imap::types::UnsolicitedResponse;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::account::Account;
+use crate::config::After;
+use crate::courier::Credential;
+use crate::folder::{quoted, uid_set};
+use crate::line::{MailStream, Watch, connect};
+use crate::secret::Given;
+
+/// In how large pieces, in bytes, a large mail is fetched: the library holds a whole answer.
+const PIECE: u64 = 512 * 1024;
+/// What a server may announce while a session is open before we look away, in responses.
+const MOST_UNASKED: usize = 10_000;
+
+/// Why a mailbox could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// It will not get better by trying again soon: a wrong password, an untrusted certificate.
+    #[error("{0}")]
+    Refused(String),
+    /// The session is over; another may work.
+    #[error("{0}")]
+    Broken(String),
+    /// The server refused this one command; the session goes on.
+    #[error("{0}")]
+    No(String),
+}
+
+/// What SELECT says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Selected {
+    pub(crate) validity: u32,
+    /// The UID of the next mail to arrive; not every server says.
+    pub(crate) next: Option<u32>,
+}
+
+/// A mail that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) uid: u32,
+    /// In bytes, as the server has it; not every server is right.
+    pub(crate) size: u64,
+    /// INTERNALDATE.
+    pub(crate) arrived_at: Option<Timestamp>,
+}
+
+impl Listed {
+    /// A mail of which only the UID is known.
+    pub(crate) fn unknown(uid: u32) -> Self {
+        Self { uid, size: 0, arrived_at: None }
+    }
+}
+
+/// How waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    ByServer,
+    ByTime,
+}
+
+/// A session that is logged in, seen from the house.
+pub(crate) struct Session {
+    jobs: mpsc::Sender<Job>,
+    cut: Cut,
+    can_idle: bool,
+}
+
+type Job = Box<dyn FnOnce(&mut Live) + Send>;
+
+/// Cuts the line when dropped.
+struct Cut(Arc<Watch>);
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// The session on its thread.
+struct Live {
+    imap: imap::Session<MailStream>,
+    watch: Arc<Watch>,
+    can: Abilities,
+    /// The mailbox that mails are moved to was seen or made in this session.
+    target_is_there: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Abilities {
+    idle: bool,
+    move_: bool,
+    uidplus: bool,
+}
+
+impl Session {
+    /// Connects and logs in. `name` is for the thread.
+    pub(crate) async fn open(name: &str, account: &Account) -> Result<Self, Trouble> {
+        let (jobs, mut todo) = mpsc::channel::<Job>(1);
+        let (tell, told) = oneshot::channel();
+        let watch = Arc::new(Watch::new());
+        // From here on, whoever stops waiting cuts the line.
+        let cut = Cut(Arc::clone(&watch));
+        let account = account.clone();
+        let work = move || {
+            let mut live = match login(&account, &watch) {
+                Ok(live) => live,
+                Err(trouble) => return drop(tell.send(Err(trouble))),
+            };
+            if tell.send(Ok(live.can)).is_err() {
+                return;
+            }
+            while let Some(job) = todo.blocking_recv() {
+                if watch.is_stopped() {
+                    return;
+                }
+                job(&mut live);
+                if live.imap.take_all_unsolicited().len() > MOST_UNASKED {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            // Whoever waits for an answer learns of a panic by not getting one.
+            .spawn(move || drop(catch_unwind(AssertUnwindSafe(work))))
+            .map_err(|error| Trouble::Broken(format!("no thread for the mailbox: {error}")))?;
+        let can = told.await.map_err(|_| gone())??;
+        Ok(Self { jobs, cut, can_idle: can.idle })
+    }
+
+    pub(crate) fn can_idle(&self) -> bool {
+        self.can_idle
+    }
+
+    /// Opens the mailbox, to look only where nothing is ever changed.
+    pub(crate) async fn select(&self, folder: &str, change: bool) -> Result<Selected, Trouble> {
+        let folder = crate::folder::encoded(folder);
+        self.call(0, move |live| {
+            let told = if change { live.imap.select(&folder) } else { live.imap.examine(&folder) };
+            let told = told.map_err(|error| trouble("open the mailbox", error))?;
+            let validity = told
+                .uid_validity
+                .ok_or_else(|| Trouble::Refused("the server keeps no UIDs for this mailbox".to_owned()))?;
+            Ok(Selected { validity, next: told.uid_next })
+        })
+        .await
+    }
+
+    /// The UIDs from `first` to `last` (to the end, when `None`) in ascending order; only of mails that
+    /// arrived on or after a day, when one is given.
+    pub(crate) async fn search(
+        &self,
+        first: u32,
+        last: Option<u32>,
+        since: Option<Date>,
+    ) -> Result<Vec<u32>, Trouble> {
+        let end = last.map_or_else(|| "*".to_owned(), |last| last.to_string());
+        let mut query = format!("UID {first}:{end}");
+        if let Some(day) = since {
+            query.push_str(&day.strftime(" SINCE %-d-%b-%Y").to_string());
+        }
+        self.call(0, move |live| {
+            let found = live.imap.uid_search(&query).map_err(|error| trouble("search", error))?;
+            // `*` is the last mail there is, even one before `first`.
+            let within = |uid: &u32| *uid >= first && last.is_none_or(|last| *uid <= last);
+            let mut uids: Vec<u32> = found.into_iter().filter(within).collect();
+            uids.sort_unstable();
+            Ok(uids)
+        })
+        .await
+    }
+
+    /// Which of these mails are there, how large, and since when; by UID.
+    pub(crate) async fn list(&self, uids: &[u32]) -> Result<Vec<Listed>, Trouble> {
+        if uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let set = uid_set(uids);
+        self.call(0, move |live| {
+            let told = live.imap.uid_fetch(set, "(UID RFC822.SIZE INTERNALDATE)");
+            let told = told.map_err(|error| trouble("list the mails", error))?;
+            let mut listed: Vec<Listed> = told
+                .iter()
+                .filter_map(|one| {
+                    let arrived =
+                        one.internal_date().and_then(|at| Timestamp::from_second(at.timestamp()).ok());
+                    Some(Listed { uid: one.uid?, size: u64::from(one.size?), arrived_at: arrived })
+                })
+                .collect();
+            listed.sort_unstable_by_key(|one| one.uid);
+            listed.dedup_by_key(|one| one.uid);
+            Ok(listed)
+        })
+        .await
+    }
+
+    /// The bytes of these mails, `expected` altogether. One that is gone meanwhile is left out.
+    pub(crate) async fn bodies(&self, uids: &[u32], expected: u64) -> Result<Vec<(u32, Vec<u8>)>, Trouble> {
+        let set = uid_set(uids);
+        self.call(expected, move |live| {
+            let told = live.imap.uid_fetch(set, "(UID BODY.PEEK[])");
+            let told = told.map_err(|error| trouble("fetch mails", error))?;
+            Ok(told.iter().filter_map(|one| Some((one.uid?, one.body()?.to_vec()))).collect())
+        })
+        .await
+    }
+
+    /// The first `most` bytes of one mail, in pieces; `None` when it is gone.
+    pub(crate) async fn body(&self, uid: u32, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut whole = Vec::new();
+        loop {
+            let at = whole.len() as u64;
+            let want = PIECE.min(most.saturating_sub(at));
+            if want == 0 {
+                return Ok(Some(whole));
+            }
+            let piece = self
+                .call(want, move |live| {
+                    let told =
+                        live.imap.uid_fetch(uid.to_string(), format!("(UID BODY.PEEK[]<{at}.{want}>)"));
+                    let told = told.map_err(|error| trouble("fetch a mail", error))?;
+                    let found = told.iter().find(|one| one.uid == Some(uid));
+                    Ok(found.and_then(|one| one.body()).map(<[u8]>::to_vec))
+                })
+                .await?;
+            match piece {
+                None if at == 0 => return Ok(None),
+                None => return Ok(Some(whole)),
+                Some(piece) => {
+                    // Its end is where less comes than was asked for, whatever its size was said to be.
+                    let last = (piece.len() as u64) < want;
+                    whole.extend_from_slice(&piece);
+                    if last {
+                        return Ok(Some(whole));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The header of one mail, its first bytes.
+    pub(crate) async fn header(&self, uid: u32) -> Result<Option<Vec<u8>>, Trouble> {
+        self.call(PIECE, move |live| {
+            let told = live.imap.uid_fetch(uid.to_string(), format!("(UID BODY.PEEK[HEADER]<0.{PIECE}>)"));
+            let told = told.map_err(|error| trouble("fetch a header", error))?;
+            Ok(told.iter().find(|one| one.uid == Some(uid)).and_then(|one| one.header()).map(<[u8]>::to_vec))
+        })
+        .await
+    }
+
+    /// Does with mails that are kept what was configured. Safe to repeat.
+    pub(crate) async fn mark(&self, uids: &[u32], after: &After) -> Result<(), Trouble> {
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let set = uid_set(uids);
+        let after = after.clone();
+        self.call(0, move |live| match after {
+            After::Leave => Ok(()),
+            After::Seen => live.store(&set, "\\Seen"),
+            After::Move(folder) => live.moved(&set, &folder),
+        })
+        .await
+    }
+
+    /// Waits until the server announces something, for at most `time`.
+    pub(crate) async fn idle(&self, time: Duration) -> Result<Woken, Trouble> {
+        self.call(0, move |live| {
+            let mut over = None;
+            let ended = live.imap.idle().timeout(time).keepalive(false).wait_while(|told| match told {
+                UnsolicitedResponse::Bye { information, .. } => {
+                    over = Some(information.unwrap_or_default());
+                    false
+                }
+                UnsolicitedResponse::Ok { code, .. } => code.is_none(),
+                UnsolicitedResponse::Exists(_)
+                | UnsolicitedResponse::Expunge(_)
+                | UnsolicitedResponse::Vanished { .. } => false,
+                _ => true,
+            });
+            match (ended, over) {
+                (_, Some(words)) => Err(Trouble::Broken(format!("the server said goodbye: {words}"))),
+                (Ok(WaitOutcome::MailboxChanged), None) => Ok(Woken::ByServer),
+                (Ok(WaitOutcome::TimedOut), None) => Ok(Woken::ByTime),
+                (Err(error), None) => Err(trouble("wait for mails", error)),
+            }
+        })
+        .await
+    }
+
+    /// Gives the thread a job whose answer holds `bytes` of mail.
+    async fn call<R: Send + 'static>(
+        &self,
+        bytes: u64,
+        work: impl FnOnce(&mut Live) -> Result<R, Trouble> + Send + 'static,
+    ) -> Result<R, Trouble> {
+        let (tell, told) = oneshot::channel();
+        let watch = Arc::clone(&self.cut.0);
+        let job: Job = Box::new(move |live| {
+            watch.command(bytes);
+            // Who does not wait for it any more does not miss it.
+            tell.send(work(live)).ok();
+        });
+        self.jobs.send(job).await.map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
+    }
+}
+
+impl Live {
+    fn store(&mut self, set: &str, flag: &str) -> Result<(), Trouble> {
+        let told = self.imap.uid_store(set, format!("+FLAGS.SILENT ({flag})"));
+        told.map(|_| ()).map_err(|error| trouble("flag mails", error))
+    }
+
+    /// MOVE (RFC 6851), or what it stands for. A bare EXPUNGE is never sent: it would remove what others
+    /// have flagged. Where mails cannot be expunged by UID they stay, flagged as deleted.
+    fn moved(&mut self, set: &str, folder: &str) -> Result<(), Trouble> {
+        let to = quoted(folder);
+        if !self.target_is_there {
+            // Asked before, because some servers refuse in words that the library does not understand.
+            let listed = self.run(&format!("LIST \"\" {to}"))?;
+            if !listed.starts_with(b"* LIST") && !listed.windows(8).any(|eight| eight == b"\n* LIST ") {
+                self.run(&format!("CREATE {to}"))?;
+            }
+            self.target_is_there = true;
+        }
+        let verb = if self.can.move_ { "MOVE" } else { "COPY" };
+        self.run(&format!("UID {verb} {set} {to}"))?;
+        if !self.can.move_ {
+            self.store(set, "\\Deleted")?;
+            if self.can.uidplus {
+                self.run(&format!("UID EXPUNGE {set}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the untagged lines.
+    fn run(&mut self, command: &str) -> Result<Vec<u8>, Trouble> {
+        self.watch.command(0);
+        let told = self.imap.run_command_and_read_response(command);
+        told.map_err(|error| trouble("move mails", error))
+    }
+}
+
+fn login(account: &Account, watch: &Arc<Watch>) -> Result<Live, Trouble> {
+    let (stream, greeting) = connect(account, watch)?;
+    let mut client = imap::Client::new(stream);
+    if greeting {
+        client.read_greeting().map_err(|error| trouble("greet the server", error))?;
+    }
+    let user = account.place.user.as_deref().unwrap_or_default();
+    watch.command(0);
+    let before = client.capabilities().map_err(|error| trouble("ask what it can", error))?;
+    let secret = |given: &Given| {
+        given.read().map_err(|error| Trouble::Refused(format!("the secret could not be read: {error}")))
+    };
+    watch.command(0);
+    let session = match &account.credential {
+        Credential::Token(given) => {
+            let token = secret(given)?;
+            let said = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose());
+            client.authenticate("XOAUTH2", &Once::new(said))
+        }
+        Credential::Password(given) => {
+            let password = secret(given)?;
+            let said = password.expose();
+            // LOGIN carries ASCII only, and some servers have done away with it.
+            if before.has_str("LOGINDISABLED") || !(said.is_ascii() && user.is_ascii()) {
+                client.authenticate("PLAIN", &Once::new(format!("\0{user}\0{said}")))
+            } else {
+                client.login(user, said)
+            }
+        }
+    };
+    let mut session = session.map_err(|(error, _)| match trouble("log in", error) {
+        Trouble::No(words) => Trouble::Refused(words),
+        other => other,
+    })?;
+    watch.command(0);
+    let can = session.capabilities().map_err(|error| trouble("ask what it can", error))?;
+    let can =
+        Abilities { idle: can.has_str("IDLE"), move_: can.has_str("MOVE"), uidplus: can.has_str("UIDPLUS") };
+    Ok(Live { imap: session, watch: Arc::clone(watch), can, target_is_there: false })
+}
+
+/// Says one thing; to whatever is asked then (the reason of a refusal, in XOAUTH2) it says nothing, upon
+/// which the server says no.
+struct Once {
+    said: std::cell::Cell<bool>,
+    what: String,
+}
+
+impl Once {
+    fn new(what: String) -> Self {
+        Self { said: std::cell::Cell::new(false), what }
+    }
+}
+
+impl imap::Authenticator for Once {
+    type Response = String;
+
+    fn process(&self, _challenge: &[u8]) -> String {
+        if self.said.replace(true) { String::new() } else { self.what.clone() }
+    }
+}
+
+fn gone() -> Trouble {
+    Trouble::Broken("the session ended in the middle".to_owned())
+}
+
+/// What the library says, as what is to be done about it.
+fn trouble(doing: &str, error: imap::Error) -> Trouble {
+    match error {
+        imap::Error::No(no) => Trouble::No(format!("could not {doing}: {}", words(&no.information))),
+        imap::Error::Bad(bad) => Trouble::No(format!("could not {doing}: {}", words(&bad.information))),
+        imap::Error::Validate(why) => Trouble::Refused(format!("could not {doing}: {why}")),
+        // The library's word for a line it did not understand, too.
+        imap::Error::Bye(bye) => {
+            Trouble::Broken(format!("could not {doing}: the server ended it: {}", words(&bye.information)))
+        }
+        imap::Error::Io(error)
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+        {
+            Trouble::Broken(format!("could not {doing}: the server was silent for too long"))
+        }
+        imap::Error::Io(error) => Trouble::Broken(format!("could not {doing}: {error}")),
+        imap::Error::ConnectionLost => Trouble::Broken(format!("could not {doing}: the line was lost")),
+        // Its text may hold a piece of a mail.
+        imap::Error::Parse(_) => Trouble::Broken(format!("could not {doing}: the answer was not understood")),
+        _ => Trouble::Broken(format!("could not {doing}: the answer was not expected")),
+    }
+}
+
+/// A server's words, fit for a log line.
+fn words(told: &str) -> String {
+    crate::text::clean_line(told, 200)
+}

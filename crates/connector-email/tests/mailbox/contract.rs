@@ -1,0 +1,93 @@
+//! The contract of every connector, over each mail handed in; and what else holds for those.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connector::testing::{MemoryIntake, Rig, Told, contract};
+use connector_email::{Config, Doors, NotTaken, Source, attachment, hand_in, normalise};
+use contact::Content;
+
+use crate::stage::{MemoryCursors, now};
+
+struct Pipe;
+
+fn source() -> Source {
+    let config = Config {
+        address: Some("support@desk.example".to_owned()),
+        max_bytes: 1024 * 1024,
+        ..Config::default()
+    };
+    config.check("support").unwrap()
+}
+
+fn doors(intake: &Arc<MemoryIntake>) -> Doors {
+    let cursors: Arc<MemoryCursors> = Arc::default();
+    Doors::new(intake.clone(), Arc::<MemoryIntake>::default(), cursors, Arc::new(now))
+}
+
+/// Every mail of our own collection.
+pub(crate) fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/made");
+    let mut all: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
+        .collect();
+    all.sort();
+    all
+}
+
+#[async_trait]
+impl Rig for Pipe {
+    fn fixtures(&self) -> Vec<(String, Vec<u8>)> {
+        fixtures()
+    }
+
+    async fn deliver(&self, intake: Arc<MemoryIntake>, input: &[u8]) -> Told {
+        match hand_in(&source(), input.to_vec(), &doors(&intake)).await {
+            Ok(_) => Told::GotIt,
+            Err(NotTaken::NotNow(_)) => Told::NotNow,
+            Err(NotTaken::Empty | NotTaken::TooLarge { .. }) => Told::Refused,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_in_keeps_the_contract() {
+    contract(&Pipe).await;
+}
+
+#[tokio::test]
+async fn what_is_handed_in_is_told_what_became_of_it() {
+    let intake: Arc<MemoryIntake> = Arc::default();
+    let doors = doors(&intake);
+    let taken = hand_in(&source(), crate::mail("one"), &doors).await.unwrap();
+    assert!(taken.readable);
+    let taken = hand_in(&source(), b" \r\n".to_vec(), &doors).await.unwrap();
+    assert!(!taken.readable && taken.key.id.starts_with("unreadable:"));
+    let accepted = intake.accepted();
+    assert!(matches!(&accepted[1].0.content, Content::Unreadable(_)), "a dead letter with its raw");
+    assert_eq!(accepted[1].1.bytes, b" \r\n");
+    assert_eq!(hand_in(&source(), Vec::new(), &doors).await, Err(NotTaken::Empty));
+    let size = 1024 * 1024 + 1;
+    let told = hand_in(&source(), vec![b'x'; size], &doors).await;
+    assert_eq!(told, Err(NotTaken::TooLarge { size: size as u64, most: 1024 * 1024 }));
+    assert_eq!(intake.accepted().len(), 2);
+}
+
+#[test]
+fn every_attachment_of_an_event_is_found_again_in_the_raw() {
+    let mut found = 0;
+    for (name, raw) in fixtures() {
+        let (event, attachments) = normalise(source().mailbox(), &raw, now(), now()).unwrap();
+        let Content::Email(email) = &event.content else { panic!("{name}") };
+        for (reference, whole) in email.attachments.iter().zip(&attachments) {
+            assert_eq!(attachment(&raw, &reference.sha256).as_ref(), Some(whole), "{name}");
+            found += 1;
+        }
+        assert_eq!(attachment(&raw, &"0".repeat(64)), None, "{name}");
+    }
+    assert!(found > 0, "no fixture has an attachment");
+}

@@ -1,0 +1,21 @@
+// Waiting for a state, never for time to pass.
+const PATIENCE = 30e3,
+    LOOK_EVERY = 25;
+
+// Looks until `look` gives something true, and gives that. What it threw last is why it did not.
+export async function eventually(what, look, within = PATIENCE) {
+    const began = Date.now();
+    for (;;) {
+        let last;
+        try {
+            const there = await look();
+            if (there) return there;
+            last = there;
+        } catch (error) {
+            last = error.message;
+        }
+        if (Date.now() - began > within)
+            throw new Error(`${what}: not within ${within / 1e3} s; last: ${last}`);
+        await new Promise(done => setTimeout(done, LOOK_EVERY));
+    }
+}
