@@ -65,8 +65,8 @@ pub struct Letter {
     /// Without `<>`. Of the answer, not of the try: each try sends it under the same.
     pub message_id: String,
     /// The envelope's sender and its one recipient, domains as A-labels.
-    pub from: String,
-    pub to: String,
+    pub from: Address,
+    pub to: Address,
     /// Header and body; lines end in CR LF and have at most 998 bytes. ASCII unless `needs_utf8`.
     pub bytes: Vec<u8>,
     /// The recipient's local part is not ASCII: only a server with SMTPUTF8 (RFC 6531) can take it.
@@ -130,9 +130,9 @@ pub fn compose(sender: &Sender, order: &Order) -> Result<Letter, Unsendable> {
         .map_err(|error| Unsendable::Unwritten(error.to_string()))?;
     Ok(Letter {
         message_id,
-        from: sender.address.to_string(),
+        from: sender.address.clone(),
         needs_utf8: !to.user().is_ascii(),
-        to: to.to_string(),
+        to,
         bytes: mail.formatted(),
     })
 }

@@ -1,13 +1,16 @@
 //! Hands answers to a mail server, one try at a time.
 //!
-//! How a try ended is decided by how far it came. Until the end of the mail was written the server cannot
-//! have it, so whatever breaks before is deferred; what breaks after it is uncertain, because the server may
-//! have taken the mail without our hearing of it. A refusal of *us* (greeting, TLS, login) is deferred even
+//! How a try ended is decided by how far it came. Until the server has asked for the mail it cannot have it,
+//! so whatever breaks before is deferred; what breaks after it is uncertain, because the server may have
+//! taken the mail without our hearing of it. A refusal of *us* (greeting, TLS, login) is deferred even
 //! when the server calls it permanent: the client's address is not at fault, and a password can be mended.
+//!
+//! lettre speaks SMTP, one command at a time, so that we know how far it came; its own transport does not
+//! tell. The lines are reached, secured and kept here.
 
-mod dialogue;
 mod line;
 mod server;
+mod wire;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,15 +18,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use connector::{Courier, Tried};
 use contact::{Order, ReplyFate};
-use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::compose::{Letter, Sender, compose};
 use crate::secret::Given;
 use crate::text::clean_line;
-use dialogue::{Fault, Reply};
-use line::{Line, Step, Way};
+use line::{Fault, Line, Reply, Step, Way};
 
 pub(crate) use line::trusting;
 pub use server::{Security, Server};
@@ -133,7 +134,7 @@ impl MailCourier {
 
     async fn attempt(&self, letter: &Letter, step: &mut Step) -> Result<Reply, Fault> {
         // The semaphore is never closed.
-        let _line = self.lines.acquire().await.map_err(|_| Fault::Nonsense("nothing is sent any more"))?;
+        let _line = self.lines.acquire().await.map_err(|error| Fault::Broken(error.to_string()))?;
         let mut line = match self.resumed(letter, step).await {
             Some(line) => line,
             None => {
@@ -146,8 +147,7 @@ impl MailCourier {
         let ended = line.send(letter, step).await;
         match &ended {
             Ok(_) => self.rest(line),
-            // A farewell if it can be said at once: the answer is known, and nothing may delay it.
-            Err(Fault::Refused(_)) => _ = line.bye().now_or_never(),
+            Err(Fault::Refused(_)) => line.bye(),
             Err(_) => {}
         }
         ended
@@ -213,7 +213,7 @@ impl Courier for MailCourier {
 }
 
 fn fate_of_break(step: Step) -> ReplyFate {
-    if step == Step::Ended { ReplyFate::Uncertain } else { ReplyFate::Deferred }
+    if step == Step::Sending { ReplyFate::Uncertain } else { ReplyFate::Deferred }
 }
 
 fn fate_of_refusal(step: Step, code: u16) -> ReplyFate {

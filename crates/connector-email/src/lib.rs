@@ -15,10 +15,11 @@
 //!
 //! A mailbox: [`config`] (an `[email.<name>]` section becomes a [`Source`]), `doors` ([`connect`], and what
 //! stands behind it), `reader` (the loop: `fetch` and `mark`), `cursor` (how far it was read), `session` (one
-//! IMAP session on its own thread) over `line` (time-outs and TLS), `account` and `folder` (urls and names),
+//! IMAP session on its own thread; `trouble`) over `line` (time-outs and TLS), `account` and `folder` (urls and names),
 //! `take` ([`hand_in`], and how a batch is kept), [`secret`].
 //!
-//! An answer of ours becomes a mail in [`mod@compose`], a pure function too; [`courier`] hands it to a server.
+//! An answer of ours becomes a mail in [`mod@compose`], a pure function too; lettre hands it to
+//! a server, step by step, in [`courier`].
 
 mod account;
 pub mod address;
@@ -51,6 +52,7 @@ pub mod testing;
 pub mod text;
 pub mod thread;
 pub mod transfer;
+mod trouble;
 mod wording;
 
 pub use compose::{Letter, Sender, Unsendable, compose};

@@ -15,7 +15,7 @@ use rustls::{ClientConnection, StreamOwned};
 
 use crate::account::Account;
 use crate::courier::Security;
-use crate::session::Trouble;
+use crate::trouble::Trouble;
 
 /// Reaching one address of a server.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -4,7 +4,8 @@
 //! job at a time over a bounded channel. Dropping the [`Session`] cuts its line, whatever runs on it. A
 //! library that panics takes its own thread with it and nothing else.
 
-use std::io;
+mod login;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,29 +18,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::account::Account;
 use crate::config::After;
-use crate::courier::Credential;
 use crate::folder::{quoted, uid_set};
-use crate::line::{MailStream, Watch, connect};
-use crate::secret::Given;
+use crate::line::{MailStream, Watch};
+use crate::trouble::{Trouble, trouble};
+use login::login;
 
 /// In how large pieces, in bytes, a large mail is fetched: the library holds a whole answer.
 const PIECE: u64 = 512 * 1024;
 /// What a server may announce while a session is open before we look away, in responses.
 const MOST_UNASKED: usize = 10_000;
-
-/// Why a mailbox could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// It will not get better by trying again soon: a wrong password, an untrusted certificate.
-    #[error("{0}")]
-    Refused(String),
-    /// The session is over; another may work.
-    #[error("{0}")]
-    Broken(String),
-    /// The server refused this one command; the session goes on.
-    #[error("{0}")]
-    No(String),
-}
 
 /// What SELECT says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -358,96 +345,6 @@ impl Live {
     }
 }
 
-fn login(account: &Account, watch: &Arc<Watch>) -> Result<Live, Trouble> {
-    let (stream, greeting) = connect(account, watch)?;
-    let mut client = imap::Client::new(stream);
-    if greeting {
-        client.read_greeting().map_err(|error| trouble("greet the server", error))?;
-    }
-    let user = account.place.user.as_deref().unwrap_or_default();
-    watch.command(0);
-    let before = client.capabilities().map_err(|error| trouble("ask what it can", error))?;
-    let secret = |given: &Given| {
-        given.read().map_err(|error| Trouble::Refused(format!("the secret could not be read: {error}")))
-    };
-    watch.command(0);
-    let session = match &account.credential {
-        Credential::Token(given) => {
-            let token = secret(given)?;
-            let said = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose());
-            client.authenticate("XOAUTH2", &Once::new(said))
-        }
-        Credential::Password(given) => {
-            let password = secret(given)?;
-            let said = password.expose();
-            // LOGIN carries ASCII only, and some servers have done away with it.
-            if before.has_str("LOGINDISABLED") || !(said.is_ascii() && user.is_ascii()) {
-                client.authenticate("PLAIN", &Once::new(format!("\0{user}\0{said}")))
-            } else {
-                client.login(user, said)
-            }
-        }
-    };
-    let mut session = session.map_err(|(error, _)| match trouble("log in", error) {
-        Trouble::No(words) => Trouble::Refused(words),
-        other => other,
-    })?;
-    watch.command(0);
-    let can = session.capabilities().map_err(|error| trouble("ask what it can", error))?;
-    let can =
-        Abilities { idle: can.has_str("IDLE"), move_: can.has_str("MOVE"), uidplus: can.has_str("UIDPLUS") };
-    Ok(Live { imap: session, watch: Arc::clone(watch), can, target_is_there: false })
-}
-
-/// Says one thing; to whatever is asked then (the reason of a refusal, in XOAUTH2) it says nothing, upon
-/// which the server says no.
-struct Once {
-    said: std::cell::Cell<bool>,
-    what: String,
-}
-
-impl Once {
-    fn new(what: String) -> Self {
-        Self { said: std::cell::Cell::new(false), what }
-    }
-}
-
-impl imap::Authenticator for Once {
-    type Response = String;
-
-    fn process(&self, _challenge: &[u8]) -> String {
-        if self.said.replace(true) { String::new() } else { self.what.clone() }
-    }
-}
-
 fn gone() -> Trouble {
     Trouble::Broken("the session ended in the middle".to_owned())
-}
-
-/// What the library says, as what is to be done about it.
-fn trouble(doing: &str, error: imap::Error) -> Trouble {
-    match error {
-        imap::Error::No(no) => Trouble::No(format!("could not {doing}: {}", words(&no.information))),
-        imap::Error::Bad(bad) => Trouble::No(format!("could not {doing}: {}", words(&bad.information))),
-        imap::Error::Validate(why) => Trouble::Refused(format!("could not {doing}: {why}")),
-        // The library's word for a line it did not understand, too.
-        imap::Error::Bye(bye) => {
-            Trouble::Broken(format!("could not {doing}: the server ended it: {}", words(&bye.information)))
-        }
-        imap::Error::Io(error)
-            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
-        {
-            Trouble::Broken(format!("could not {doing}: the server was silent for too long"))
-        }
-        imap::Error::Io(error) => Trouble::Broken(format!("could not {doing}: {error}")),
-        imap::Error::ConnectionLost => Trouble::Broken(format!("could not {doing}: the line was lost")),
-        // Its text may hold a piece of a mail.
-        imap::Error::Parse(_) => Trouble::Broken(format!("could not {doing}: the answer was not understood")),
-        _ => Trouble::Broken(format!("could not {doing}: the answer was not expected")),
-    }
-}
-
-/// A server's words, fit for a log line.
-fn words(told: &str) -> String {
-    crate::text::clean_line(told, 200)
 }

@@ -52,7 +52,8 @@ pub async fn preview(store: &dyn Store, survivor: ClientId, absorbed: ClientId) 
     if known.aparts.contains(&ordered(survivor, absorbed)) {
         conflicts.push(identity::Conflict::KeptApart.sentence());
     }
-    let held = |side: &Side| side.card.identifiers.iter().map(|row| row.identifier.clone()).collect::<Vec<_>>();
+    let held =
+        |side: &Side| side.card.identifiers.iter().map(|row| row.identifier.clone()).collect::<Vec<_>>();
     if let Err(conflict) = identity::may_merge(&held(&kept), &held(&gone)) {
         conflicts.push(conflict.sentence());
     }

@@ -43,7 +43,12 @@ pub(crate) async fn take_again(
         let beside = known_conversations(&present);
         let wanted = Wanted {
             identifiers: made.holders.iter().map(|row| row.identifier.clone()).collect(),
-            conversations: made.conversations.iter().map(|row| row.id).filter(|id| !beside.contains(id)).collect(),
+            conversations: made
+                .conversations
+                .iter()
+                .map(|row| row.id)
+                .filter(|id| !beside.contains(id))
+                .collect(),
             ..Wanted::default()
         };
         let found = tx.read(&wanted).await?;

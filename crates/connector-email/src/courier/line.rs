@@ -1,8 +1,19 @@
-//! From nothing to a line that is logged in, and a mail over it.
+//! From nothing to a line that is logged in, and a mail over it. lettre talks; how far it came is ours to know.
 
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Starttls};
+use lettre::transport::smtp::extension::{
+    ClientId, Extension, MailBodyParameter, MailParameter, ServerInfo,
+};
+use lettre::transport::smtp::response::Response;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -11,8 +22,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::dialogue::{Dialogue, Fault, Offers, Proof, Reply, Stream};
 use super::server::{Security, Server};
+use super::wire::Wire;
 use super::{Credential, Unfit};
 use crate::compose::Letter;
 use crate::secret::{Given, Secret};
@@ -26,9 +37,8 @@ pub(super) enum Step {
     LoggingIn,
     /// From here on it is this mail that is spoken of.
     Announcing,
+    /// The server has asked for the mail. How much of it was written, lettre does not tell.
     Sending,
-    /// The end of the mail was written, or may have been.
-    Ended,
 }
 
 impl Step {
@@ -40,16 +50,73 @@ impl Step {
             Step::LoggingIn => "logging in",
             Step::Announcing => "announcing the mail",
             Step::Sending => "sending the mail",
-            Step::Ended => "waiting for the server to confirm the mail",
         }
     }
+}
+
+/// Why a line is of no more use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// It broke, or we do not go on whatever the server would do.
+    #[error("{0}")]
+    Broken(String),
+    /// It answered as the protocol allows, but not as it must for us to go on.
+    #[error("the server refuses: {0}")]
+    Refused(Reply),
+    /// This mail can never go over this server.
+    #[error("{0}")]
+    Never(&'static str),
+}
+
+/// What a server answered; for a person, code and text on one line.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) code: u16,
+    text: String,
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        let text = response.message().collect::<Vec<_>>().join(" ");
+        Self { code: response.code().into(), text }
+    }
+}
+
+impl From<smtp::Error> for Fault {
+    fn from(error: smtp::Error) -> Self {
+        match error.status() {
+            Some(code) => {
+                let text = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                Self::Refused(Reply { code: code.into(), text })
+            }
+            None => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// lettre has 3xx pass for a yes wherever it comes.
+fn positive(response: Response) -> Result<Reply, Fault> {
+    let reply = Reply::from(response);
+    if (200..300).contains(&reply.code) { Ok(reply) } else { Err(Fault::Refused(reply)) }
 }
 
 /// The way to one server.
 pub(super) struct Way {
     server: Server,
     login: Option<(String, Credential)>,
-    hello: String,
+    hello: ClientId,
     tls: TlsConnector,
     name: ServerName<'static>,
     /// With one address of it.
@@ -58,8 +125,7 @@ pub(super) struct Way {
 
 /// A line that is logged in and waits for the next mail.
 pub(super) struct Line {
-    dialogue: Dialogue<Box<dyn Stream>>,
-    offers: Offers,
+    connection: AsyncSmtpConnection,
 }
 
 impl Way {
@@ -76,50 +142,50 @@ impl Way {
         })?;
         let tls = trusting(ca).map_err(|sentence| Unfit { part: "ca", sentence })?;
         let tls = TlsConnector::from(Arc::new(tls));
-        Ok(Self { server, login, hello, tls, name, patience })
+        Ok(Self { server, login, hello: ClientId::Domain(hello), tls, name, patience })
     }
 
     /// A line, logged in.
     pub(super) async fn open(&self, step: &mut Step) -> Result<Line, Fault> {
         *step = Step::Connecting;
         let stream = self.connect().await?;
-        let stream: Box<dyn Stream> = match self.server.security {
-            Security::Loopback => Box::new(stream),
-            Security::Tls => Box::new(self.secured(stream).await?),
+        let wire: Box<dyn AsyncTokioStream> = match self.server.security {
+            Security::Loopback => Box::new(Wire::new(stream)),
+            Security::Tls => Box::new(Wire::new(self.secured(stream).await?)),
             Security::StartTls => {
                 *step = Step::Greeting;
-                let mut clear = Dialogue::new(stream);
-                clear.greeting().await?;
-                if !clear.hello(&self.hello).await?.starttls {
-                    let sentence = "the server, or somebody between, offers no STARTTLS";
-                    return Err(Fault::Unwilling(sentence.to_owned()));
-                }
-                clear.starttls().await?;
-                Box::new(self.secured(clear.into_stream()?).await?)
+                let stream = self.starttls(stream).await?;
+                Box::new(Wire::greeted(self.secured(stream).await?))
             }
         };
         *step = Step::Greeting;
-        let mut dialogue = Dialogue::new(stream);
-        if self.server.security != Security::StartTls {
-            dialogue.greeting().await?;
-        }
-        let offers = dialogue.hello(&self.hello).await?;
-        *step = Step::LoggingIn;
+        let mut connection = AsyncSmtpConnection::connect_with_transport(wire, &self.hello).await?;
         if let Some((user, credential)) = &self.login {
-            let (Credential::Password(given) | Credential::Token(given)) = credential;
-            let secret = read(given.clone()).await?;
-            let proof = match credential {
-                Credential::Password(_) => Proof::Password(secret.expose()),
-                Credential::Token(_) => Proof::Token(secret.expose()),
-            };
-            dialogue.login(&offers, user, &proof).await?;
+            *step = Step::LoggingIn;
+            login(&mut connection, user, credential).await?;
         }
-        Ok(Line { dialogue, offers })
+        Ok(Line { connection })
+    }
+
+    /// Asks for TLS (RFC 3207). Not by lettre, which would take what was said in clear for an answer under
+    /// TLS.
+    async fn starttls(&self, stream: TcpStream) -> Result<TcpStream, Fault> {
+        let mut clear = Wire::new(stream);
+        positive(clear.reply().await?)?;
+        let hello = clear.ask(Ehlo::new(self.hello.clone())).await?;
+        let offers = ServerInfo::from_response(&hello)?;
+        positive(hello)?;
+        if !offers.supports_feature(Extension::StartTls) {
+            let sentence = "the server, or somebody between, offers no STARTTLS";
+            return Err(Fault::Broken(sentence.to_owned()));
+        }
+        positive(clear.ask(Starttls).await?)?;
+        Ok(clear.into_stream()?)
     }
 
     async fn secured(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Fault> {
         let secured = self.tls.connect(self.name.clone(), stream).await;
-        secured.map_err(|error| Fault::Unwilling(format!("the line cannot be secured: {error}")))
+        secured.map_err(|error| Fault::Broken(format!("the line cannot be secured: {error}")))
     }
 
     /// To the first address of the server that answers.
@@ -136,40 +202,80 @@ impl Way {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
                 }
-                Ok(Err(error)) => last = Some(Fault::Lost(error)),
-                Err(_) => last = Some(Fault::Unwilling("the server cannot be reached".to_owned())),
+                Ok(Err(error)) => last = Some(error.to_string()),
+                Err(_) => last = Some("the server cannot be reached".to_owned()),
             }
         }
-        Err(last.unwrap_or_else(|| Fault::Unwilling("the server's name has no address".to_owned())))
+        Err(Fault::Broken(last.unwrap_or_else(|| "the server's name has no address".to_owned())))
     }
+}
+
+/// AUTH (RFC 4954) by the best way the server offers.
+async fn login(
+    connection: &mut AsyncSmtpConnection,
+    user: &str,
+    credential: &Credential,
+) -> Result<(), Fault> {
+    let (given, mechanisms, refusal) = match credential {
+        Credential::Password(given) => {
+            (given, DEFAULT_MECHANISMS, "the server takes no password (AUTH PLAIN or LOGIN)")
+        }
+        Credential::Token(given) => {
+            (given, &[Mechanism::Xoauth2][..], "the server takes no token (AUTH XOAUTH2)")
+        }
+    };
+    let secret = read(given.clone()).await?;
+    if connection.server_info().get_auth_mechanism(mechanisms).is_none() {
+        return Err(Fault::Broken(refusal.to_owned()));
+    }
+    let credentials = Credentials::new(user.to_owned(), secret.expose().to_owned());
+    let response = match connection.auth(mechanisms, &credentials).await {
+        // lettre has no answer to a challenge. Why a token is refused is in one, and only after an empty
+        // answer the server says so with a code.
+        Err(error) if error.is_client() && mechanisms == [Mechanism::Xoauth2] => {
+            connection.command("\r\n").await?
+        }
+        response => response?,
+    };
+    positive(response).map(|_| ())
+}
+
+async fn read(given: Given) -> Result<Secret, Fault> {
+    let read = tokio::task::spawn_blocking(move || given.read()).await.map_err(io::Error::other)?;
+    read.map_err(|error| Fault::Broken(format!("the file with the secret cannot be read: {error}")))
 }
 
 impl Line {
     pub(super) async fn announce(&mut self, letter: &Letter) -> Result<(), Fault> {
-        if letter.needs_utf8 && !self.offers.utf8 {
-            return Err(Fault::Never("the server cannot send to an address that is not ASCII (SMTPUTF8)"));
+        let mut parameters = Vec::new();
+        if letter.needs_utf8 {
+            if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                let sentence = "the server cannot send to an address that is not ASCII (SMTPUTF8)";
+                return Err(Fault::Never(sentence));
+            }
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+            parameters.push(MailParameter::SmtpUtfEight);
         }
-        self.dialogue.mail(&letter.from, letter.needs_utf8).await
-    }
-
-    /// A farewell.
-    pub(super) async fn bye(&mut self) -> Result<(), Fault> {
-        self.dialogue.bye().await
+        let mail = Mail::new(Some(letter.from.clone()), parameters);
+        positive(self.connection.command(mail).await?).map(|_| ())
     }
 
     pub(super) async fn send(&mut self, letter: &Letter, step: &mut Step) -> Result<Reply, Fault> {
-        self.dialogue.rcpt(&letter.to).await?;
-        self.dialogue.data().await?;
+        positive(self.connection.command(Rcpt::new(letter.to.clone(), Vec::new())).await?)?;
+        let go_ahead = self.connection.command(Data).await?;
+        if !go_ahead.has_code(354) {
+            return Err(Fault::Refused(go_ahead.into()));
+        }
         *step = Step::Sending;
-        self.dialogue.body(&letter.bytes).await?;
-        *step = Step::Ended;
-        self.dialogue.end().await
+        // lettre ends the last line itself.
+        let mail = letter.bytes.strip_suffix(b"\r\n").unwrap_or(&letter.bytes);
+        positive(self.connection.message(mail).await?)
     }
-}
 
-async fn read(given: Given) -> Result<Secret, Fault> {
-    let read = tokio::task::spawn_blocking(move || given.read()).await.map_err(std::io::Error::other)?;
-    read.map_err(|error| Fault::Unwilling(format!("the file with the secret cannot be read: {error}")))
+    /// A farewell, if it can be said at once: nothing may wait for it.
+    pub(super) fn bye(mut self) {
+        _ = self.connection.quit().now_or_never();
+    }
 }
 
 /// Whom we trust: the certificates in `ca` (PEM), or the public authorities.
@@ -192,56 +298,4 @@ pub(crate) fn trusting(ca: Option<&[u8]>) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-#[cfg(test)]
-mod tests {
-    use contact::ReplyFate;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    use super::super::fate_of_break;
-    use super::*;
-
-    /// How far a mail comes with a server that answers what is before it, takes `takes` bytes of it, and
-    /// then hangs up.
-    async fn sent_to(takes: usize) -> (Step, Result<Reply, Fault>) {
-        let letter = Letter {
-            message_id: "a@desk.example".to_owned(),
-            from: "help@desk.example".to_owned(),
-            to: "olena@client.example".to_owned(),
-            bytes: b"Subject: x\r\n\r\n".iter().chain(&[b'a'; 900]).copied().collect(),
-            needs_utf8: false,
-        };
-        // Less than the mail: what is not read cannot be written.
-        let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut line = Line { dialogue: Dialogue::new(Box::new(ours)), offers: Offers::default() };
-        let mut step = Step::Announcing;
-        let server = async move {
-            for (asks, answer) in
-                [("RCPT TO:<olena@client.example>\r\n", "250 ok\r\n"), ("DATA\r\n", "354 go\r\n")]
-            {
-                theirs.read_exact(&mut vec![0; asks.len()]).await.unwrap();
-                theirs.write_all(answer.as_bytes()).await.unwrap();
-            }
-            theirs.read_exact(&mut vec![0; takes]).await.unwrap();
-        };
-        let (ended, ()) = tokio::join!(line.send(&letter, &mut step), server);
-        (step, ended)
-    }
-
-    #[tokio::test]
-    async fn a_line_that_breaks_within_the_mail_is_deferred_and_at_its_end_uncertain() {
-        let whole = b"Subject: x\r\n\r\n".len() + 900 + b"\r\n.\r\n".len();
-        for (takes, fate) in [
-            (0, ReplyFate::Deferred),
-            (500, ReplyFate::Deferred),
-            (whole - 3 - 64 - 1, ReplyFate::Deferred),
-            (whole - 3, ReplyFate::Uncertain),
-            (whole, ReplyFate::Uncertain),
-        ] {
-            let (step, ended) = sent_to(takes).await;
-            assert!(matches!(ended, Err(Fault::Lost(_) | Fault::HungUp)), "{takes}: {ended:?}");
-            assert_eq!(fate_of_break(step), fate, "{takes} bytes");
-        }
-    }
 }

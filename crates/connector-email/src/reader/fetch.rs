@@ -5,8 +5,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::error;
 
 use super::Reader;
-use crate::session::{Listed, Session, Trouble};
+use crate::session::{Listed, Session};
 use crate::take::{Arrived, State};
+use crate::trouble::Trouble;
 
 /// The most mails fetched by one command.
 const MOST_MAILS: usize = 100;

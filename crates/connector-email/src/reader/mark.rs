@@ -6,7 +6,8 @@ use tracing::{info, warn};
 use super::{Done, LIST, Memory, Reader, search};
 use crate::config::After;
 use crate::cursor::Position;
-use crate::session::{Selected, Session, Trouble};
+use crate::session::{Selected, Session};
+use crate::trouble::Trouble;
 
 /// How often in a row somebody else may move the cursor before we leave it to them for now.
 const MOST_RACES: usize = 8;
