@@ -53,7 +53,8 @@ async fn an_answer_goes_into_the_thread(database: Database) {
     let again = open(&agent, 1).await;
     assert_eq!(again[0]["id"], json!(conversation), "{again:?}");
     let timeline = format!("/v1/clients/{}/timeline", again[0]["client"]["id"].as_str().expect("an id"));
-    let kinds: Vec<_> = agent.all(&timeline).await.expect("a timeline").iter().map(|e| e["kind"].clone()).collect();
+    let kinds: Vec<_> =
+        agent.all(&timeline).await.expect("a timeline").iter().map(|e| e["kind"].clone()).collect();
     assert_eq!(kinds.len(), 3, "{kinds:?}");
 
     // Refused for good, and for now.
@@ -66,7 +67,8 @@ async fn an_answer_goes_into_the_thread(database: Database) {
         })
         .await;
         let id = waiting["id"].as_str().expect("an id");
-        let (status, body) = agent.post(&format!("/v1/conversations/{id}/replies"), &json!({ "text": "Hello" })).await;
+        let (status, body) =
+            agent.post(&format!("/v1/conversations/{id}/replies"), &json!({ "text": "Hello" })).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
         let entry = becomes(&agent, id, state).await;
         assert!(entry["content"]["detail"].is_string(), "what the server said: {entry}");

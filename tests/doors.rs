@@ -9,11 +9,19 @@ use tests::{Agent, Call, Database, Setup, Visitor, eventually, over_both_stores}
 const NUMBER: &str = "+380441234567";
 const ADDRESS: &str = "olena@example.com";
 
-over_both_stores!(who_is_signed_in_is_one_client, what_is_typed_is_a_candidate, an_answer_reaches_the_visitor);
+over_both_stores!(
+    who_is_signed_in_is_one_client,
+    what_is_typed_is_a_candidate,
+    an_answer_reaches_the_visitor
+);
 
 /// A mail from the address, as our own server passes it on.
 fn mail(id: &str, subject: &str, proved: bool) -> String {
-    let told = if proved { "Authentication-Results: mx.example.org; dmarc=pass header.from=example.com\r\n" } else { "" };
+    let told = if proved {
+        "Authentication-Results: mx.example.org; dmarc=pass header.from=example.com\r\n"
+    } else {
+        ""
+    };
     format!(
         "{told}From: =?utf-8?B?0J7Qu9C10L3QsA==?= <{ADDRESS}>\r\nTo: help@example.org\r\nSubject: {subject}\r\n\
          Message-ID: <{id}@example.com>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\
@@ -48,11 +56,8 @@ async fn who_is_signed_in_is_one_client(database: Database) {
     assert_eq!(told.code, Some(0), "{told:?}");
     clients(&agent, 2).await;
 
-    let mut visitor = Visitor::signed(
-        &app.url(),
-        "user-17",
-        json!({ "phone": NUMBER, "email": ADDRESS, "name": "Олена" }),
-    );
+    let mut visitor =
+        Visitor::signed(&app.url(), "user-17", json!({ "phone": NUMBER, "email": ADDRESS, "name": "Олена" }));
     visitor.connect().await;
     visitor.say("line-1", "Добрий день, де моє замовлення?").await;
 
@@ -67,9 +72,11 @@ async fn who_is_signed_in_is_one_client(database: Database) {
     assert_eq!(kinds, [("email", "proved"), ("phone", "proved"), ("visitor", "proved")], "{client}");
     let entries = timeline(&agent, client, 4 + 1).await;
     let contacts: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "contact").collect();
-    let times: Vec<_> = contacts.iter().map(|entry| entry["occurred_at"].as_str().unwrap_or_default()).collect();
+    let times: Vec<_> =
+        contacts.iter().map(|entry| entry["occurred_at"].as_str().unwrap_or_default()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "newest first: {times:?}");
-    let channels: Vec<_> = contacts.iter().map(|entry| entry["channel"].as_str().unwrap_or_default()).collect();
+    let channels: Vec<_> =
+        contacts.iter().map(|entry| entry["channel"].as_str().unwrap_or_default()).collect();
     assert_eq!(channels, ["chat", "email", "phone"]);
     app.stop().await;
 }
@@ -113,7 +120,8 @@ async fn an_answer_reaches_the_visitor(database: Database) {
     })
     .await;
     let id = open[0]["id"].as_str().expect("an id");
-    let (status, body) = agent.post(&format!("/v1/conversations/{id}/replies"), &json!({ "text": "Вітаю!" })).await;
+    let (status, body) =
+        agent.post(&format!("/v1/conversations/{id}/replies"), &json!({ "text": "Вітаю!" })).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
     let line = visitor.hears("Вітаю!").await;
     assert_eq!((&line["from"], &line["name"], &line["seq"]), (&json!("agent"), &json!("tests"), &json!(2)));

@@ -6,9 +6,7 @@ use tests::account::{balances, balances_beside};
 use tests::post::mail;
 use tests::process::Known;
 use tests::wait::{PATIENCE, when};
-use tests::{
-    App, Database, Load, Nats, Post, Random, Setup, Visitor, eventually, over_both_stores,
-};
+use tests::{App, Database, Load, Nats, Post, Random, Setup, Visitor, eventually, over_both_stores};
 
 /// Enough that each kill meets a working house, few enough for two busy cores.
 const CALLS: usize = 700;

@@ -62,6 +62,21 @@ async fn what_is_printed_works() {
     assert_eq!(agent.client_by_phone(NUMBER).await, client);
     let path = format!("/v1/clients/{}/timeline", client["id"].as_str().expect("an id"));
     assert_eq!(agent.get(&path).await, timeline);
+
+    // The same person writes a mail, and chats signed in: one client.
+    for (what, count) in [("simulate email", 2), ("simulate chat", 1)] {
+        let line = welcome.lines().find(|line| line.contains(what)).expect("something to try");
+        let words: Vec<_> = line.split_whitespace().skip(1).map(|word| word.trim_matches('\'')).collect();
+        let played = app.setup.ask(&words).await;
+        assert_eq!(played.code, Some(0), "{played:?}");
+        eventually("it is recorded", PATIENCE, async || {
+            let clients = agent.all("/v1/clients").await?;
+            if clients.len() == count { Ok(()) } else { Err(format!("{clients:?}")) }
+        })
+        .await;
+    }
+    let (status, _) = agent.ask(reqwest::Method::GET, "/chat/demo/demo").await;
+    assert!(status.is_success(), "the chat page: {status}");
     app.interrupt().await;
 }
 

@@ -9,8 +9,8 @@ const site = await Site.open();
 const desk = await standIn([site.url]);
 site.desk = desk.url;
 const pictures = {
-    desktop: [{ viewport: { width: 960, height: 640 } }, 'en'],
-    ukrainian: [{ viewport: { width: 960, height: 640 } }, 'uk'],
+    desktop: [{ viewport: { width: 1180, height: 660 } }, 'en'],
+    ukrainian: [{ viewport: { width: 1180, height: 660 } }, 'uk'],
     phone: [{ viewport: { width: 360, height: 640 }, hasTouch: true }, 'ru'],
 };
 const said = {

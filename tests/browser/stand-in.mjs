@@ -117,6 +117,7 @@ function control(order) {
                 from: 'agent',
                 name: say.name ?? 'Оля',
                 text: say.text,
+                ...(say.at ? { at: say.at } : {}),
             });
         }
     }

@@ -72,6 +72,18 @@ describe('a line', () => {
         assert.equal((await ids()).length, 2);
     });
 
+    test('that is recorded late stands where it belongs', async () => {
+        const tab = await visitor.tab();
+        await tab.open();
+        await tab.write('newer');
+        await tab.shows(['newer', 'sent']);
+        await eventually('it is numbered', () => tab.heard.some(frame => frame.includes('"seq":1')));
+        await desk.control({ say: { text: 'older', at: '2026-01-01T10:00:00Z' } });
+        await tab.shows(['older'], ['newer', 'read']);
+        await tab.write('newest');
+        await tab.shows(['older'], ['newer'], ['newest', 'sent']);
+    });
+
     test('that cannot be taken now goes out later, in its place', async () => {
         const tab = await visitor.tab();
         await tab.open();

@@ -25,7 +25,8 @@ impl Post {
     /// The program with a mailbox that is read from the one and answered by the other.
     pub fn serves(&self, setup: Setup) -> Setup {
         let ca = setup.folder().join("ca.pem");
-        let dovecot = std::fs::read_to_string(self.dovecot.ca_file().expect("no authority")).expect("no authority");
+        let dovecot =
+            std::fs::read_to_string(self.dovecot.ca_file().expect("no authority")).expect("no authority");
         std::fs::write(&ca, dovecot + self.postfix.ca()).expect("could not write the authorities");
         let user = Postfix::USER.replace('@', "%40");
         setup
@@ -61,7 +62,9 @@ impl Post {
 /// A field of a mail's head.
 pub fn header<'a>(mail: &'a str, name: &str) -> Option<&'a str> {
     let head = mail.lines().take_while(|line| !line.is_empty());
-    head.filter_map(|line| line.split_once(':')).find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, v)| v.trim())
+    head.filter_map(|line| line.split_once(':'))
+        .find(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, v)| v.trim())
 }
 
 /// A plain mail.

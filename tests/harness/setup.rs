@@ -98,7 +98,8 @@ impl Setup {
 
     /// With a mailbox called [`MAILBOX`] that takes what is handed in.
     pub fn mailbox(self) -> Self {
-        self.with("email.support.address", "help@example.org").with("email.support.authserv_id", "mx.example.org")
+        self.with("email.support.address", "help@example.org")
+            .with("email.support.authserv_id", "mx.example.org")
     }
 
     /// With this store.

@@ -545,8 +545,12 @@ class Talk {
         if (this.lines.length > MAX_LINES) this.lines.splice(0, this.lines.length - MAX_LINES);
     }
 
-    // What is recorded has its place; what is not yet comes after, as it was written.
-    sort() { this.lines.sort((a, b) => (a.seq || 1e15) - (b.seq || 1e15) || a.order - b.order); }
+    // As the agents see them: by when they came, because after an outage an older line may be recorded, and
+    // numbered, behind a newer one. What is not recorded yet comes last, as it was written.
+    sort() {
+        const at = line => line.seq ? line.at : Number.MAX_VALUE;
+        this.lines.sort((a, b) => at(a) - at(b) || (a.seq || 0) - (b.seq || 0) || a.order - b.order);
+    }
 
     touch() { this.shelf.set('at', String(Date.now())); }
 

@@ -60,4 +60,5 @@ pub use config::{Config, Problem, Source};
 pub use courier::{Credential, Limits, MailCourier, Security, Server, Smtp, Unfit};
 pub use doors::{Doors, Sources, connect};
 pub use normalise::{Attachment, Mailbox, attachment, normalise, unreadable};
+pub use reader::look;
 pub use take::{NotTaken, Taken, hand_in};

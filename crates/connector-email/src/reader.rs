@@ -224,6 +224,22 @@ impl Reader {
     }
 }
 
+/// Logs in, opens the mailbox and changes nothing: for an operator who wants to know whether it works. A
+/// source without a mailbox is fine.
+///
+/// # Errors
+/// A sentence about what does not work, within half a minute or little more.
+pub async fn look(source: &Source) -> Result<(), String> {
+    let Some(account) = &source.account else { return Ok(()) };
+    let looked = async {
+        let session = Session::open(source.name().as_str(), account).await?;
+        session.select(&account.place.folder, false).await
+    };
+    let looked = tokio::time::timeout(REFUSED, looked).await;
+    let looked = looked.map_err(|_| "the server takes too long".to_owned())?;
+    looked.map(|_| ()).map_err(|trouble| trouble.to_string())
+}
+
 impl Memory {
     fn held(&self) -> Result<&Held, Trouble> {
         self.held.as_ref().ok_or_else(|| Trouble::Broken("the mailbox was not located".to_owned()))

@@ -102,6 +102,10 @@ pub(crate) enum TokenCommand {
 pub(crate) enum SimulateCommand {
     /// Call a line of ours, as its phone system would tell it: signed webhooks.
     Phone(SimulatePhone),
+    /// Write a mail and hand it in, as a mail server does.
+    Email(SimulateEmail),
+    /// Write a line in a chat, as a visitor of a site does.
+    Chat(SimulateChat),
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +125,43 @@ pub(crate) struct SimulatePhone {
     /// So many calls, one after the other.
     #[arg(long, default_value_t = 1)]
     pub(crate) count: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateEmail {
+    /// The mailbox's name; default: the only one.
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    #[arg(long, default_value = "olena@example.com")]
+    pub(crate) from: String,
+    /// The sender's display name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[arg(long, default_value = "Where is my order?")]
+    pub(crate) subject: String,
+    #[arg(default_value = "Good morning, is anybody there?")]
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateChat {
+    /// The widget's name; default: the only one.
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// Who is signed in on the site; a token is signed for them.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// The address the token proves.
+    #[arg(long)]
+    pub(crate) email: Option<String>,
+    /// The number the token proves.
+    #[arg(long)]
+    pub(crate) phone: Option<String>,
+    /// The name the token tells.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[arg(default_value = "Good morning, is anybody there?")]
+    pub(crate) text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -153,8 +153,9 @@ impl Desk for HouseDesk {
                 .to_vec(),
         };
         let input = RawBytes::new(raw.media_type.clone(), bytes);
-        let events = connector_phone::renormalise(&self.sources.lines, source, &input, kept.received_at, kept.trust)
-            .map_err(|why| DeskError::Refused(format!("it still cannot be read: {}", why.reason)))?;
+        let events =
+            connector_phone::renormalise(&self.sources.lines, source, &input, kept.received_at, kept.trust)
+                .map_err(|why| DeskError::Refused(format!("it still cannot be read: {}", why.reason)))?;
         for mut event in events {
             event.raw = Some(raw.clone());
             event.traceparent.clone_from(&kept.traceparent);

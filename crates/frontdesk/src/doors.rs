@@ -22,11 +22,11 @@ use crate::broker::Lane;
 use crate::cli::RoleName;
 use crate::config::Config;
 use crate::cursors::{FileCursors, KvCursors};
+use crate::demo;
 use crate::live::{RecordedChats, Signs};
 use crate::pipe::{HandIn, Refused};
 use crate::sources::Sources;
 use crate::wire::{Roles, StoreSlot, open_door};
-use crate::demo;
 
 /// What the doors stand on.
 pub(crate) struct Ground<'a> {
@@ -60,8 +60,7 @@ pub(crate) struct Doors {
 /// Opens the journals and starts the connectors of the roles.
 pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
     let Ground { config, roles, bus, clock, .. } = *ground;
-    let mut opened =
-        Doors { routes: Router::new(), contacts: None, couriers: BTreeMap::new(), pipe: None };
+    let mut opened = Doors { routes: Router::new(), contacts: None, couriers: BTreeMap::new(), pipe: None };
     if ![RoleName::Phone, RoleName::Email, RoleName::Chat].iter().any(|role| roles.contains(role)) {
         return Ok(opened);
     }

@@ -51,6 +51,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "Times the supervised nats-server ended by itself and was started again",
     ),
     ("frontdesk_handed_in_total", "Mails handed in at the socket, by what became of them"),
+    ("frontdesk_mail_kept_total", "Mails kept, by source and lane"),
+    ("frontdesk_mail_unreadable_total", "Mails kept that could not be read, by source"),
+    ("frontdesk_mail_refused_total", "Mails the journal did not take at once, by source"),
+    (
+        "frontdesk_mail_unmarked_total",
+        "Kept mails that could not be marked or moved in their mailbox, by source",
+    ),
+    ("frontdesk_mail_cursor_away_total", "Times a mailbox's cursor could not be moved, by source"),
     ("frontdesk_chat_lines_total", "Chat lines kept, by source"),
     ("frontdesk_chat_refusals_total", "Chat frames and connections refused, by source and reason"),
     ("frontdesk_replies_tried_total", "Tries to bring an answer to a client, by channel and how they ended"),
@@ -61,6 +69,8 @@ const COUNTERS: &[(&str, &str)] = &[
 ];
 
 const GAUGES: &[(&str, &str)] = &[
+    ("frontdesk_mailbox_up", "1 while a mailbox is logged in to, by source"),
+    ("frontdesk_mailbox_behind_mails", "Mails in a mailbox that are not kept yet, by source"),
     ("frontdesk_chat_connections", "Chat sockets and polls open now, by source"),
     ("frontdesk_journal_bytes", "Segments, spilled raws and damaged files on the disk"),
     ("frontdesk_journal_records_unretired", "Records the recorder has not yet confirmed"),
@@ -77,6 +87,7 @@ const GAUGES: &[(&str, &str)] = &[
 ];
 
 const HISTOGRAMS: &[(&str, &str)] = &[
+    ("frontdesk_mail_wait_seconds", "From a mail's arrival in its mailbox to being kept"),
     ("frontdesk_chat_ack_seconds", "From a chat frame to being durable"),
     ("frontdesk_hook_seconds", "From a webhook's head to its answer"),
     ("frontdesk_journal_flush_seconds", "One write with its fdatasync"),

@@ -50,7 +50,10 @@ impl Sources {
                 && !sources.mailboxes.get(mailbox).is_some_and(connector_email::Source::answers)
             {
                 let name = widget.source().name();
-                wrong.push(format!("[chat.{name}] mailbox: [email.{}] is no mailbox with `smtp`", mailbox.name()));
+                wrong.push(format!(
+                    "[chat.{name}] mailbox: [email.{}] is no mailbox with `smtp`",
+                    mailbox.name()
+                ));
             }
         }
         if wrong.is_empty() { Ok(sources) } else { Err(Wrong(wrong)) }

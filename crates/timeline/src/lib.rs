@@ -6,7 +6,8 @@
 //! store implements [`port::Store`].
 //!
 //! Reading order: [`model`] (the nouns), [`call`] and [`mail`] (how facts fold into a call, a mail),
-//! [`mod@attach`] (the decisions), [`port`] (what a store promises), [`mod@record`], [`mod@replay`].
+//! [`mod@attach`] (the decisions), [`port`] (what a store promises), [`mod@record`], [`mod@act`], `unmerge`
+//! (which takes clients apart by taking their history again), [`mod@replay`].
 
 pub mod act;
 pub mod attach;

@@ -242,7 +242,8 @@ pub struct Conversation {
     pub last_entry: Option<EntryId>,
     /// The client's latest contact in it: what an answer answers.
     pub last_contact: Option<ContactId>,
-    /// It turned out to be part of this one, when clients were taken apart; it is shown no more.
+    /// It turned out to be part of this one, when clients were made one or taken apart; it is listed no more,
+    /// and who names it means that one.
     pub continued_in: Option<ConversationId>,
     pub rev: i64,
 }

@@ -40,7 +40,8 @@ pub async fn record(
     tx.write(&changes).await?;
     tx.commit().await?;
     // What was decided about them stands in the log beside them.
-    let arrived = changes.log.iter().filter(|(_, arrival)| keys.contains(&arrival.event.key.digest())).count();
+    let arrived =
+        changes.log.iter().filter(|(_, arrival)| keys.contains(&arrival.event.key.digest())).count();
     Ok(Recorded { fresh, repeated: count - arrived - unreadable, feed_position })
 }
 

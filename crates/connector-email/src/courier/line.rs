@@ -10,10 +10,8 @@ use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Starttls};
-use lettre::transport::smtp::extension::{
-    ClientId, Extension, MailBodyParameter, MailParameter, ServerInfo,
-};
-use lettre::transport::smtp::response::Response;
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter, ServerInfo};
+use lettre::transport::smtp::response::{Response, Severity};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -107,9 +105,9 @@ impl From<io::Error> for Fault {
 }
 
 /// lettre has 3xx pass for a yes wherever it comes.
-fn positive(response: Response) -> Result<Reply, Fault> {
-    let reply = Reply::from(response);
-    if (200..300).contains(&reply.code) { Ok(reply) } else { Err(Fault::Refused(reply)) }
+fn positive(response: Response) -> Result<Response, Fault> {
+    let completed = response.code().severity == Severity::PositiveCompletion;
+    if completed { Ok(response) } else { Err(Fault::Refused(response.into())) }
 }
 
 /// The way to one server.
@@ -172,10 +170,8 @@ impl Way {
     async fn starttls(&self, stream: TcpStream) -> Result<TcpStream, Fault> {
         let mut clear = Wire::new(stream);
         positive(clear.reply().await?)?;
-        let hello = clear.ask(Ehlo::new(self.hello.clone())).await?;
-        let offers = ServerInfo::from_response(&hello)?;
-        positive(hello)?;
-        if !offers.supports_feature(Extension::StartTls) {
+        let hello = positive(clear.ask(Ehlo::new(self.hello.clone())).await?)?;
+        if !ServerInfo::from_response(&hello)?.supports_feature(Extension::StartTls) {
             let sentence = "the server, or somebody between, offers no STARTTLS";
             return Err(Fault::Broken(sentence.to_owned()));
         }
@@ -269,7 +265,7 @@ impl Line {
         *step = Step::Sending;
         // lettre ends the last line itself.
         let mail = letter.bytes.strip_suffix(b"\r\n").unwrap_or(&letter.bytes);
-        positive(self.connection.message(mail).await?)
+        Ok(positive(self.connection.message(mail).await?)?.into())
     }
 
     /// A farewell, if it can be said at once: nothing may wait for it.

@@ -106,8 +106,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 /// (RFC 5321 section 4.2).
 fn clean(line: Vec<u8>) -> Vec<u8> {
     let ascii = |byte: u8| if byte.is_ascii() { char::from(byte) } else { '?' };
-    let text = String::from_utf8(line)
-        .unwrap_or_else(|error| error.into_bytes().into_iter().map(ascii).collect());
+    let text =
+        String::from_utf8(line).unwrap_or_else(|error| error.into_bytes().into_iter().map(ascii).collect());
     let text = text.trim_end();
     let space = if text.len() == 3 { " " } else { "" };
     format!("{text}{space}\r\n").into_bytes()

@@ -41,7 +41,7 @@ async fn plain_is_preferred() {
 async fn login_is_spoken_where_there_is_nothing_else() {
     let step = AtomicUsize::new(0);
     let sink = Sink::clear(move |_, at| match at {
-        "EHLO" => Some(Does::Says("250-old\r\n250 AUTH=LOGIN\r\n")),
+        "EHLO" => Some(Does::Says("250-old\r\n250 AUTH LOGIN\r\n")),
         "AUTH" => Some(Does::Says("334 VXNlcm5hbWU6\r\n")),
         "more" if step.fetch_add(1, Ordering::SeqCst) == 0 => Some(Does::Says("334 UGFzc3dvcmQ6\r\n")),
         _ => None,

@@ -26,7 +26,8 @@ pub(crate) enum Does {
     Floods,
 }
 
-/// What it does at a step (`greeting`, the verb of a command, `.`) of the n-th connection, from 1.
+/// What it does at a step (`greeting`, the verb of a command, `mail` before it reads one, `.` after it) of
+/// the n-th connection, from 1.
 type Script = Arc<dyn Fn(usize, &str) -> Option<Does> + Send + Sync>;
 
 pub(crate) struct Sink {
@@ -188,7 +189,7 @@ async fn serve(
                 true
             }
             ("DATA", _) => {
-                if !line.at("DATA", "354 go ahead\r\n").await? {
+                if !line.at("DATA", "354 go ahead\r\n").await? || !line.at("mail", "").await? {
                     return Ok(());
                 }
                 let mut mail = String::new();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use connector_email::look;
 use connector_email::secret::Secret;
 use connector_email::testing::{Authority, Dovecot};
 
@@ -61,6 +62,23 @@ async fn where_starttls_is_stripped_no_password_is_sent() {
     let source = stage.source(&server.url().replace("imap+insecure", "imap"), &dovecot, |_| {});
     let told = stage.refused(&source).await;
     assert!(told.contains("TLS"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_learns_whether_a_mailbox_works() {
+    let Some(dovecot) = Dovecot::start_or_skip() else { return };
+    let stage = Stage::new();
+    let source = |user: &str, folder: &str, password: &str| {
+        stage.source(&dovecot.imaps(user, folder), &dovecot, |config| {
+            config.password = Some(Secret::new(password));
+        })
+    };
+    assert_eq!(look(&source("anna", "INBOX", dovecot.password())).await, Ok(()));
+    let told = look(&source("anna", "Nowhere", dovecot.password())).await.unwrap_err();
+    assert!(told.contains("could not open the mailbox"), "{told}");
+    let told = look(&source("anna", "INBOX", "wrong")).await.unwrap_err();
+    assert!(told.contains("could not log in"), "{told}");
+    assert!(stage.cursors.history().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

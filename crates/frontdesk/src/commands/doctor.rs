@@ -27,7 +27,12 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         }
     };
     tell("data folder", flush(&config.data));
-    tell("sources", crate::sources::Sources::read(config).map(|sources| count(sources.count(), "configured")).map_err(Into::into));
+    tell(
+        "sources",
+        crate::sources::Sources::read(config)
+            .map(|sources| count(sources.count(), "configured"))
+            .map_err(Into::into),
+    );
     tell("nats", nats(config).await);
     tell("store", store(config).await);
     tell("address", address(config).await);

@@ -56,6 +56,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Doctor => doctor::run(&config).await,
             Command::Healthcheck { url } => healthcheck::run(&config, url).await,
             Command::Simulate(SimulateCommand::Phone(call)) => simulate::phone(&config, call).await,
+            Command::Simulate(SimulateCommand::Email(mail)) => simulate::email(&config, mail).await,
+            Command::Simulate(SimulateCommand::Chat(chat)) => simulate::chat(&config, chat).await,
             Command::Journal(JournalCommand::Drain { dir }) => journal::drain(&config, &dir).await,
             Command::CheckConfig | Command::Openapi | Command::Mail { .. } | Command::NatsChild { .. } => {
                 Ok(ExitCode::SUCCESS)

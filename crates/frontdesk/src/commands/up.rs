@@ -76,9 +76,10 @@ Miss a call, in a third (signed webhooks, as a phone system sends them):
 
   {program} simulate phone missed --from +380441234567 --name 'Олена'
 
-Write a mail, hand it in as a mail server does:
+Write a mail, and chat as the same person, signed in on a site whose token proves number and address:
 
-  printf 'From: olena@example.com\nSubject: Hello\n\nIs anybody there?\n' | {program} mail --source {line}
+  {program} simulate email --from olena@example.com --name 'Олена'
+  {program} simulate chat --user olena --phone +380441234567 --email olena@example.com
 
 See who called, and what is owed:
 

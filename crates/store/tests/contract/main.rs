@@ -89,7 +89,10 @@ contract! {
         chats_answers_and_ties_are_read_as_they_were_written;
     unmerging:
         a_replay_finds_what_merging_moving_and_undoing_left,
-        an_undone_merge_leaves_each_what_is_theirs;
+        an_undone_merge_leaves_each_what_is_theirs,
+        a_withheld_call_is_given_with_its_conversation_and_what_was_done_to_it,
+        who_names_a_conversation_that_goes_on_elsewhere_means_that_one,
+        an_answer_in_a_chat_is_a_line_of_it;
     shelves:
         letters_are_kept_once_and_reopened,
         suspects_are_held_up_to_the_bounds_and_the_newest_dropped,

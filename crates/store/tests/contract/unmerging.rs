@@ -252,3 +252,70 @@ pub(crate) async fn an_undone_merge_leaves_each_what_is_theirs(home: Home) {
     assert_eq!(everybody(&*store).await.len(), 2, "no policy makes them one again");
     assert!(replay(&*store, false).await.unwrap().is_equal());
 }
+
+pub(crate) async fn a_withheld_call_is_given_with_its_conversation_and_what_was_done_to_it(home: Home) {
+    let store = home.open().await;
+    let events = vec![missed("c1", None, 1), missed("c2", Some(&number(1)), 2)];
+    record(&*store, events, Vec::new()).await.unwrap();
+    let nobodys = conversations(&*store).await.into_iter().find(|row| row.client.is_none()).unwrap().id;
+    let assign = Deed::Assign { conversation: nobodys, to: Some("ben".to_owned()) };
+    does(&*store, 3, assign).await.unwrap();
+    let find = FindContacts { nobodys: true, ..FindContacts::default() };
+    let entry = store.contacts(&find, Page { after: None, limit: 9 }).await.unwrap().remove(0);
+    let caller = everybody(&*store).await[0];
+    let contact = entry.contact.unwrap();
+    does(&*store, 4, Deed::Move { contact, client: Some(caller), reason: "her voice".to_owned() })
+        .await
+        .unwrap();
+
+    // Both wait for a call back, so they are one matter: what was begun first.
+    let waiting: Vec<_> =
+        conversations(&*store).await.into_iter().filter(timeline::Conversation::is_open).collect();
+    let [row] = waiting.as_slice() else { panic!("{waiting:?}") };
+    assert_eq!((row.id, row.client, row.assignee.as_deref()), (nobodys, Some(caller), Some("ben")));
+    assert_eq!(row.callback.as_ref().map(|callback| callback.missed), Some(2));
+    let (shown, events) = store.contact(contact).await.unwrap().unwrap();
+    assert_eq!((shown.client, shown.conversation, events.len()), (Some(caller), Some(nobodys), 1));
+    assert!(shown.rev > entry.rev, "whoever follows sees it");
+    let page = store.timeline(caller, Some(Channel::Phone), Page { after: None, limit: 9 }).await.unwrap();
+    assert_eq!(page.len(), 2);
+    assert!(replay(&*store, false).await.unwrap().is_equal());
+}
+
+pub(crate) async fn who_names_a_conversation_that_goes_on_elsewhere_means_that_one(home: Home) {
+    let store = home.open().await;
+    let events = vec![missed("c1", Some(&number(1)), 1), missed("c2", Some(&number(2)), 2)];
+    record(&*store, events, Vec::new()).await.unwrap();
+    let mut people = everybody(&*store).await;
+    people.sort_unstable();
+    let [one, two] = people[..] else { panic!("{people:?}") };
+    let younger = conversations(&*store).await.into_iter().find(|row| row.client == Some(two)).unwrap().id;
+    does(&*store, 3, Deed::Merge { survivor: one, absorbed: two, reason: "sisters".to_owned() })
+        .await
+        .unwrap();
+    does(&*store, 4, Deed::Assign { conversation: younger, to: Some("ben".to_owned()) }).await.unwrap();
+    let all = conversations(&*store).await;
+    let [older] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!(
+        (older.assignee.as_deref(), older.callback.as_ref().map(|owed| owed.missed)),
+        (Some("ben"), Some(2))
+    );
+    let gone = store.conversation(younger).await.unwrap().unwrap().conversation;
+    assert_eq!((gone.continued_in, gone.status), (Some(older.id), Status::Resolved));
+    // What is told later of a call in it is counted where it is now.
+    let again = missed("c2", Some(&number(2)), 9);
+    record(&*store, vec![again], Vec::new()).await.unwrap();
+    assert_eq!(conversations(&*store).await.len(), 1);
+    assert!(replay(&*store, false).await.unwrap().is_equal());
+}
+
+pub(crate) async fn an_answer_in_a_chat_is_a_line_of_it(home: Home) {
+    let store = home.open().await;
+    record(&*store, vec![line(1, 1, Vec::new())], Vec::new()).await.unwrap();
+    let conversation = conversations(&*store).await[0].id;
+    does(&*store, 2, Deed::Reply { conversation, text: "Добрий день".to_owned() }).await.unwrap();
+    let due = store.due_replies(at(9), 9).await.unwrap();
+    assert_eq!((due.len(), due[0].order.seq), (1, Some(2)));
+    let lines = store.chat_lines(&due[0].order.to, 0, 9).await.unwrap();
+    assert_eq!(lines.last().map(|line| line.agent.as_deref()), Some(Some("mia")));
+}

@@ -6,7 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use contact::{
-    Act, Actor, Channel, ClientId, ContactId, Content, ConversationId, Deed, EntryId, Event, EventKey, MergeId,
+    Act, Actor, Channel, ClientId, ContactId, Content, ConversationId, Deed, EntryId, Event, EventKey,
+    MergeId,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -93,8 +94,9 @@ impl Again {
                 _ => {}
             }
         }
+        let routes = routes(&present.contacts);
         let answers =
-            present.replies.iter().map(|row| (row.id, (row.clone(), answered(row, &present.contacts)))).collect();
+            present.replies.iter().map(|row| (row.id, (row.clone(), answered(row, &routes)))).collect();
         Self {
             undone,
             pins,
@@ -107,16 +109,26 @@ impl Again {
     }
 }
 
-/// The contact that an answer went to: an answer in a chat says whose it is, a mail which one it answers.
-fn answered(reply: &Reply, contacts: &[Contact]) -> Option<[u8; 16]> {
-    let there = |contact: &&Contact| {
-        let Some(Route { to, thread, .. }) = route(contact) else { return false };
-        let parent = |thread: &Option<contact::MailThread>| thread.as_ref()?.in_reply_to.clone();
-        to == reply.order.to && parent(&thread) == parent(&reply.order.thread)
-    };
-    // Of the sessions of a chat, the one of that time.
-    let before = |contact: &&Contact| contact.recorded_at <= reply.recorded_at;
-    contacts.iter().filter(there).filter(before).max_by_key(|row| row.id).map(|row| row.key.digest())
+/// Contacts by where an answer to them goes: the address, and of a mail its id.
+type Routes<'a> = HashMap<(String, Option<String>), Vec<&'a Contact>>;
+
+fn routes(contacts: &[Contact]) -> Routes<'_> {
+    let mut routes = Routes::new();
+    for contact in contacts {
+        if let Some(Route { to, thread, .. }) = route(contact) {
+            let parent = thread.and_then(|thread| thread.in_reply_to);
+            routes.entry((to, parent)).or_default().push(contact);
+        }
+    }
+    routes
+}
+
+/// The contact that an answer went to; of the sessions of a chat, the one of that time.
+fn answered(reply: &Reply, routes: &Routes<'_>) -> Option<[u8; 16]> {
+    let parent = reply.order.thread.as_ref().and_then(|thread| thread.in_reply_to.clone());
+    let contacts = routes.get(&(reply.order.to.clone(), parent))?;
+    let before = contacts.iter().filter(|row| row.recorded_at <= reply.recorded_at);
+    before.max_by_key(|row| row.id).map(|row| row.key.digest())
 }
 
 impl Desk {
@@ -178,7 +190,14 @@ impl Desk {
     }
 
     /// The two are apart, here: they were never one.
-    pub(super) fn take_unmerge(&mut self, event: &Event, merge: MergeId, by: &str, reason: &str, now: Timestamp) {
+    pub(super) fn take_unmerge(
+        &mut self,
+        event: &Event,
+        merge: MergeId,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+    ) {
         let pair = self.again.as_ref().and_then(|again| again.pairs.get(&merge).copied());
         let Some((one, other)) = pair else { return };
         self.take_apart([one, other], by, reason, now);
@@ -195,7 +214,13 @@ impl Desk {
     }
 
     /// Whom a merge joins.
-    pub(super) fn pair_of(&mut self, event: &Event, act: &Act, id: MergeId, named: (ClientId, ClientId)) -> Joins {
+    pub(super) fn pair_of(
+        &mut self,
+        event: &Event,
+        act: &Act,
+        id: MergeId,
+        named: (ClientId, ClientId),
+    ) -> Joins {
         let Some(again) = &mut self.again else { return Joins::These(named) };
         let policy = matches!(act.by, Actor::Policy(_));
         // The proof says whom it proves to be one, this time.

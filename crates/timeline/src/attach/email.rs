@@ -40,9 +40,7 @@ impl Desk {
         let nobodys = contact.client.is_none();
         let proved = event.direction == Direction::Inbound && email.from_is_proved();
         let level = if proved { Level::Proved } else { Level::Observed };
-        self.own(event, &mut contact, now, |desk| {
-            desk.client_of(event, person(event, email), level, now)
-        });
+        self.own(event, &mut contact, now, |desk| desk.client_of(event, person(event, email), level, now));
         if nobodys {
             self.claim_mail(&contact);
         }

@@ -233,7 +233,9 @@ impl Desk {
     }
 
     fn show_reply(&mut self, id: EntryId) {
-        let Some(place) = self.known.replies.get(&id).map(|row| self.current(row.conversation)) else { return };
+        let Some(place) = self.known.replies.get(&id).map(|row| self.current(row.conversation)) else {
+            return;
+        };
         let Some(reply) = self.known.replies.get_mut(&id) else { return };
         reply.conversation = place;
         reply.rev += 1;

@@ -35,7 +35,13 @@ fn facts() -> impl Strategy<Value = Step> {
         (0..8usize, prop::option::weighted(0.8, 0..3usize), outcome)
             .prop_map(|(call, from, outcome)| Step::Call { call, from, outcome }),
         (0..3usize, prop::option::of(0..6usize)).prop_map(|(from, answers)| Step::Mail { from, answers }),
-        (0..3usize, 0..2usize, 0..4u8, prop::collection::vec(0..6usize, 0..3), prop::collection::vec(0..6usize, 0..2))
+        (
+            0..3usize,
+            0..2usize,
+            0..4u8,
+            prop::collection::vec(0..6usize, 0..3),
+            prop::collection::vec(0..6usize, 0..2)
+        )
             .prop_map(|(visitor, session, kind, proved, claimed)| {
                 Step::Chat { visitor, session, kind, proved, claimed }
             }),
@@ -59,8 +65,7 @@ fn about_work() -> impl Strategy<Value = Step> {
         (0..9usize, prop::sample::select(vec![ReplyFate::Sent, ReplyFate::Failed, ReplyFate::Deferred]))
             .prop_map(|(reply, fate)| Step::Tried { reply, fate }),
         (0..9usize, 0..3u8).prop_map(|(conversation, kind)| Step::Touch { conversation, kind }),
-        (0..9usize, 0..9usize)
-            .prop_map(|(client, talk)| Step::Note { client, conversation: Some(talk) }),
+        (0..9usize, 0..9usize).prop_map(|(client, talk)| Step::Note { client, conversation: Some(talk) }),
         (0..9usize, 0..9usize).prop_map(|(one, other)| Step::Apart { one, other }),
         (0..9usize, prop::option::of(0..9usize)).prop_map(|(contact, client)| Step::Move { contact, client }),
     ]
@@ -87,7 +92,8 @@ fn fact(step: &Step, minute: i64) -> Option<Arrival> {
             call(minute, &format!("c{nth}"), from.map(|_| named("Caller", number(nth % 3))), *outcome)
         }
         Step::Mail { from, answers } => {
-            let answers: Vec<_> = answers.iter().map(|back| format!("mail{}@example.com", minute - *back as i64)).collect();
+            let answers: Vec<_> =
+                answers.iter().map(|back| format!("mail{}@example.com", minute - *back as i64)).collect();
             mail(minute, named(&format!("Mailer {from}"), address(*from)), &answers)
         }
         Step::Chat { visitor, session, kind, proved, claimed } => {
@@ -110,44 +116,51 @@ fn ours(step: &Step, minute: i64, memory: &Memory) -> Option<Arrival> {
     let client = |nth: &usize| clients.get(nth % clients.len().max(1)).map(|row| row.id);
     let conversation = |nth: &usize| conversations.get(nth % conversations.len().max(1)).map(|row| row.id);
     let reason = || "as told".to_owned();
-    Some(deed(minute, match step {
-        Step::Answer { conversation: nth } => {
-            Deed::Reply { conversation: conversation(nth)?, text: format!("Answer {minute}") }
-        }
-        Step::Tried { reply: nth, fate } => {
-            let replies: Vec<_> = memory.everything().replies.into_values().collect();
-            let reply = replies.get(nth % replies.len().max(1))?;
-            return Some(tried(minute, reply.id, reply.source.clone(), *fate));
-        }
-        Step::Touch { conversation: nth, kind } => {
-            let conversation = conversation(nth)?;
-            match kind {
-                0 => Deed::Resolve { conversation },
-                1 => Deed::Reopen { conversation },
-                _ => Deed::Assign { conversation, to: Some("ben".to_owned()) },
+    Some(deed(
+        minute,
+        match step {
+            Step::Answer { conversation: nth } => {
+                Deed::Reply { conversation: conversation(nth)?, text: format!("Answer {minute}") }
             }
-        }
-        Step::Note { client: nth, conversation: talk } => Deed::Note {
-            client: client(nth)?,
-            conversation: talk.as_ref().and_then(conversation),
-            text: format!("Note {minute}"),
+            Step::Tried { reply: nth, fate } => {
+                let replies: Vec<_> = memory.everything().replies.into_values().collect();
+                let reply = replies.get(nth % replies.len().max(1))?;
+                return Some(tried(minute, reply.id, reply.source.clone(), *fate));
+            }
+            Step::Touch { conversation: nth, kind } => {
+                let conversation = conversation(nth)?;
+                match kind {
+                    0 => Deed::Resolve { conversation },
+                    1 => Deed::Reopen { conversation },
+                    _ => Deed::Assign { conversation, to: Some("ben".to_owned()) },
+                }
+            }
+            Step::Note { client: nth, conversation: talk } => Deed::Note {
+                client: client(nth)?,
+                conversation: talk.as_ref().and_then(conversation),
+                text: format!("Note {minute}"),
+            },
+            Step::Deny { client: nth } => {
+                let channels = vec![(Channel::Phone, Permission::Deny)];
+                Deed::Change { client: client(nth)?, name: None, channels }
+            }
+            Step::Merge { one, other } => {
+                Deed::Merge { survivor: client(one)?, absorbed: client(other)?, reason: reason() }
+            }
+            Step::Apart { one, other } => {
+                Deed::KeepApart { clients: [client(one)?, client(other)?], reason: reason() }
+            }
+            Step::Undo { merge: nth } => {
+                let merges: Vec<_> = memory.everything().merges.into_keys().collect();
+                Deed::Unmerge { merge: *merges.get(nth % merges.len().max(1))?, reason: reason() }
+            }
+            Step::Move { contact: nth, client: to } => {
+                let contact = contacts.get(nth % contacts.len().max(1))?.id;
+                Deed::Move { contact, client: to.as_ref().and_then(client), reason: reason() }
+            }
+            _ => return None,
         },
-        Step::Deny { client: nth } => {
-            let channels = vec![(Channel::Phone, Permission::Deny)];
-            Deed::Change { client: client(nth)?, name: None, channels }
-        }
-        Step::Merge { one, other } => Deed::Merge { survivor: client(one)?, absorbed: client(other)?, reason: reason() },
-        Step::Apart { one, other } => Deed::KeepApart { clients: [client(one)?, client(other)?], reason: reason() },
-        Step::Undo { merge: nth } => {
-            let merges: Vec<_> = memory.everything().merges.into_keys().collect();
-            Deed::Unmerge { merge: *merges.get(nth % merges.len().max(1))?, reason: reason() }
-        }
-        Step::Move { contact: nth, client: to } => {
-            let contact = contacts.get(nth % contacts.len().max(1))?.id;
-            Deed::Move { contact, client: to.as_ref().and_then(client), reason: reason() }
-        }
-        _ => return None,
-    }))
+    ))
 }
 
 /// Lives through a story. Facts come in batches of this many; what is refused did not happen.
@@ -237,7 +250,8 @@ fn check(memory: &Memory) {
         }
         assert_eq!(row.continued_in, None);
     }
-    let stands = |client: ClientId| memory.rows.clients.get(&client).is_some_and(|row| row.merged_into.is_none());
+    let stands =
+        |client: ClientId| memory.rows.clients.get(&client).is_some_and(|row| row.merged_into.is_none());
     for row in memory.rows.clients.values() {
         assert!(row.merged_into.is_none_or(stands), "a chain, or nobody");
     }
@@ -261,7 +275,10 @@ fn check(memory: &Memory) {
     }
     // Whoever follows the feed sees what changes last.
     for row in memory.rows.replies.values() {
-        assert_eq!((row.rev, row.client), (memory.all.entries[&row.id].rev, memory.all.entries[&row.id].client));
+        assert_eq!(
+            (row.rev, row.client),
+            (memory.all.entries[&row.id].rev, memory.all.entries[&row.id].client)
+        );
     }
 }
 

@@ -8,3 +8,4 @@ mod mails;
 mod memory;
 mod people;
 mod told;
+mod turn;

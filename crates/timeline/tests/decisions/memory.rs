@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use async_trait::async_trait;
-use contact::{ClientId, ContactId, ContactKey, ConversationId, EntryId, Identifier};
+use contact::{ClientId, ContactId, ConversationId, EntryId, Identifier};
 use jiff::{SignedDuration, Timestamp};
 use timeline::act::{ActError, Acted, act_in};
 use timeline::attach::{Mode, attach, wanted};
 use timeline::replay::replay_in;
 use timeline::{
-    Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, Conversation, Digests, Entry,
-    EntryKind, FeedItem, History, Holder, Known, Logged, Merge, Message, Relocation, Reply, StoreError, Ties,
-    Tx, Wanted,
+    Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, Conversation, Entry, FeedItem,
+    Holder, Known, Merge, Message, Relocation, Reply, Wanted,
 };
+
+use crate::turn::Turn;
 
 /// What mails and calls make, sorted.
 pub(crate) type Projections = (Vec<Client>, Vec<Contact>, Vec<Conversation>, Vec<Entry>, Vec<Message>);
@@ -37,7 +37,7 @@ pub(crate) struct Rows {
     pub(crate) claims: BTreeMap<(Identifier, ClientId), Claim>,
     pub(crate) aparts: BTreeMap<[ClientId; 2], Apart>,
     pub(crate) lines: BTreeMap<(String, i64), ChatLine>,
-    relocations: Vec<Relocation>,
+    pub(crate) relocations: Vec<Relocation>,
 }
 
 /// Everything that is projected, sorted.
@@ -74,9 +74,6 @@ impl Everything {
         lines
     }
 }
-
-/// The transaction that may decide. It is undone by forgetting the memory.
-pub(crate) struct Turn<'a>(pub(crate) &'a mut Memory);
 
 impl Memory {
     pub(crate) fn take(&mut self, events: Vec<Arrival>) {
@@ -243,16 +240,21 @@ impl Memory {
     fn absorb(&mut self, from: ClientId, into: ClientId) {
         let (rows, all) = (&mut self.rows, &mut self.all);
         macro_rules! given {
-            ($rows:expr) => { $rows.filter(|row| row.client == Some(from)).for_each(|row| {
-                row.client = Some(into);
-                row.rev += 1;
-            }) };
+            ($rows:expr) => {
+                $rows.filter(|row| row.client == Some(from)).for_each(|row| {
+                    row.client = Some(into);
+                    row.rev += 1;
+                })
+            };
         }
         given!(rows.contacts.values_mut());
         given!(all.entries.values_mut());
         given!(rows.conversations.values_mut());
         given!(rows.replies.values_mut());
-        rows.chats.values_mut().filter(|row| row.client == Some(from)).for_each(|row| row.client = Some(into));
+        rows.chats
+            .values_mut()
+            .filter(|row| row.client == Some(from))
+            .for_each(|row| row.client = Some(into));
         rows.holders.values_mut().filter(|held| held.0 == from).for_each(|held| held.0 = into);
         all.holders.values_mut().filter(|row| row.client == from).for_each(|row| row.client = into);
         for ((key, client), row) in rows.messages.clone() {
@@ -269,138 +271,6 @@ impl Memory {
         }
         let merged = rows.clients.values_mut().filter(|row| row.merged_into == Some(from));
         merged.for_each(|row| row.merged_into = Some(into));
-    }
-
-    fn with_merged(&self, clients: &[ClientId]) -> BTreeSet<ClientId> {
-        let merged = self.rows.clients.values().filter(|row| row.merged_into.is_some_and(|id| clients.contains(&id)));
-        merged.map(|row| row.id).chain(clients.iter().copied()).collect()
-    }
-
-    fn history(&self, clients: &[ClientId], contacts: &[ContactId]) -> History {
-        let whose = self.with_merged(clients);
-        let theirs = |client: Option<ClientId>| client.is_some_and(|id| whose.contains(&id));
-        let everything = self.everything();
-        let (mut people, mut came, mut talks, mut entries, mut messages) = everything.projections;
-        people.retain(|row| whose.contains(&row.id));
-        came.retain(|row| theirs(row.client) || row.client.is_none() && contacts.contains(&row.id));
-        let nobodys = |row: &&Contact| row.client.is_none();
-        let shown: HashSet<_> = came.iter().filter(nobodys).map(|row| row.entry).collect();
-        let placed: HashSet<_> = came.iter().filter(nobodys).filter_map(|row| row.conversation).collect();
-        entries.retain(|row| theirs(row.client) || shown.contains(&row.id));
-        talks.retain(|row| theirs(row.client) || placed.contains(&row.id));
-        messages.retain(|row| whose.contains(&row.client));
-        let chats: Vec<_> = everything.chats.into_values().filter(|row| theirs(row.client)).collect();
-        let replies: Vec<_> = everything.replies.into_values().filter(|row| theirs(row.client)).collect();
-        let lines = everything.rows.lines.into_values();
-        let ties = self.ties(&whose);
-        let answers = entries.iter().filter(|row| row.kind == EntryKind::Reply).map(|row| row.id.to_string());
-        let ours: HashSet<_> = whose
-            .iter()
-            .map(ToString::to_string)
-            .chain(came.iter().map(|row| row.id.to_string()))
-            .chain(talks.iter().map(|row| row.id.to_string()))
-            .chain(answers)
-            .chain(ties.merges.iter().map(|row| row.id.to_string()))
-            .map(|id| ContactKey(format!("desk/{id}")))
-            .chain(came.iter().map(|row| row.key.clone()))
-            .collect();
-        let events = self.logged().filter(|(arrival, _)| ours.contains(&arrival.event.contact));
-        let events = events.map(|(_, logged)| logged).collect();
-        let rows = Changes {
-            clients: people,
-            holders: everything.rows.holders.into_values().filter(|row| whose.contains(&row.client)).collect(),
-            contacts: came,
-            entries,
-            conversations: talks,
-            messages,
-            claims: everything.rows.claims.into_values().filter(|row| whose.contains(&row.client)).collect(),
-            merges: ties.merges,
-            relocations: ties.relocations,
-            chat_lines: lines.filter(|row| chats.iter().any(|chat| chat.visitor == row.visitor)).collect(),
-            chats,
-            replies,
-            ..Changes::default()
-        };
-        History { rows, events }
-    }
-
-    fn ties(&self, whose: &BTreeSet<ClientId>) -> Ties {
-        let merges = self.rows.merges.values().filter(|row| whose.contains(&row.survivor) || whose.contains(&row.absorbed));
-        let moved = |row: &&Relocation| whose.contains(&row.to) || row.from.is_some_and(|id| whose.contains(&id));
-        let relocations = self.all.relocations.iter().filter(moved).cloned().collect();
-        Ties { merges: sorted(merges, |row| row.id), relocations }
-    }
-
-    fn clear(&mut self, clients: &[ClientId]) {
-        let whose = self.with_merged(clients);
-        let stays = |client: Option<ClientId>| client.is_none_or(|id| !whose.contains(&id));
-        let (rows, all) = (&mut self.rows, &mut self.all);
-        let gone: HashSet<_> =
-            rows.chats.values().filter(|row| !stays(row.client)).map(|row| row.visitor.clone()).collect();
-        all.lines.retain(|(visitor, _), _| !gone.contains(visitor));
-        rows.clients.retain(|id, _| stays(Some(*id)));
-        rows.holders.retain(|_, (client, _)| stays(Some(*client)));
-        rows.contacts.retain(|_, row| stays(row.client));
-        rows.conversations.retain(|_, row| stays(row.client));
-        rows.messages.retain(|(_, client), _| stays(Some(*client)));
-        rows.chats.retain(|_, row| stays(row.client));
-        rows.replies.retain(|_, row| stays(row.client));
-        all.entries.retain(|_, row| stays(row.client));
-        all.holders.retain(|_, row| stays(Some(row.client)));
-        all.claims.retain(|(_, client), _| stays(Some(*client)));
-    }
-
-    fn logged(&self) -> impl Iterator<Item = (&Arrival, Logged)> {
-        (1..).zip(&self.log).map(|(position, arrival)| {
-            let payload = arrival.payload.clone();
-            (arrival, Logged { position, recorded_at: arrival.recorded_at, payload })
-        })
-    }
-}
-
-#[async_trait]
-impl Tx for Turn<'_> {
-    async fn read(&mut self, wanted: &Wanted) -> Result<Known, StoreError> {
-        Ok(self.0.read(wanted))
-    }
-
-    async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        self.0.apply(changes.clone());
-        Ok(())
-    }
-
-    /// Three at a time, so that every cut is tried.
-    async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
-        let page = self.0.logged().map(|(_, logged)| logged).filter(|logged| logged.position > after);
-        Ok(page.take(limit.min(3)).collect())
-    }
-
-    async fn history(&mut self, clients: &[ClientId], contacts: &[ContactId]) -> Result<History, StoreError> {
-        Ok(self.0.history(clients, contacts))
-    }
-
-    async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError> {
-        Ok(self.0.ties(&clients.iter().copied().collect()))
-    }
-
-    async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError> {
-        self.0.clear(clients);
-        Ok(())
-    }
-
-    async fn clear_projections(&mut self) -> Result<(), StoreError> {
-        let Known { events, log_position, feed_position, .. } = std::mem::take(&mut self.0.rows);
-        self.0.rows = Known { events, log_position, feed_position, ..Known::default() };
-        self.0.all = Rows::default();
-        Ok(())
-    }
-
-    async fn digests(&mut self) -> Result<Digests, StoreError> {
-        Ok(Digests::new())
-    }
-
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 
@@ -424,7 +294,10 @@ fn some<K: Clone + Eq + std::hash::Hash, V: Clone>(rows: &HashMap<K, V>, wanted:
     wanted.iter().filter_map(|key| Some((key.clone(), rows.get(key)?.clone()))).collect()
 }
 
-fn sorted<'a, T: Clone + 'a, K: Ord>(rows: impl Iterator<Item = &'a T>, key: impl Fn(&T) -> K) -> Vec<T> {
+pub(crate) fn sorted<'a, T: Clone + 'a, K: Ord>(
+    rows: impl Iterator<Item = &'a T>,
+    key: impl Fn(&T) -> K,
+) -> Vec<T> {
     let mut rows: Vec<T> = rows.cloned().collect();
     rows.sort_by_key(key);
     rows

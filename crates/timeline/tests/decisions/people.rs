@@ -104,7 +104,8 @@ fn a_token_that_would_make_a_client_of_too_many_is_only_a_claim() {
     memory.take(vec![line(4, 1, vec![number(6), number(7), number(8)])]);
     assert_eq!((holder(&memory, &number(6)), holder(&memory, &number(7))), (one, one));
     assert!(!memory.rows.holders.contains_key(&identifier(&number(8))), "nor is a sixth");
-    let reasons: Vec<_> = memory.all.claims.values().map(|claim| (claim.client, claim.reason.as_str())).collect();
+    let reasons: Vec<_> =
+        memory.all.claims.values().map(|claim| (claim.client, claim.reason.as_str())).collect();
     let why = "a token names it, but the client would hold more than 5 of kind phone";
     assert_eq!(reasons, [(one, why), (one, why)]);
 }
@@ -179,25 +180,37 @@ fn both_owed_callbacks_of_two_who_are_one_are_one_and_are_two_again() {
 
     memory.take(vec![missed(7, number(2)), missed(8, number(1))]);
     undo(&mut memory, 9, merge);
-    let by = |client| memory.open().into_iter().find(|row| row.client == Some(client)).unwrap().callback.clone();
+    let by =
+        |client| memory.open().into_iter().find(|row| row.client == Some(client)).unwrap().callback.clone();
     assert_eq!((by(one), by(two)), (Some(owed(2, 1)), Some(owed(1, 7))), "nobody talked to the first");
     assert_eq!(memory.replayed().everything(), memory.everything());
 }
 
 #[test]
 fn what_came_after_a_merge_goes_to_whom_it_would_have_gone_to() {
-    let mut memory = told(vec![missed(0, named("Олена", number(1))), mail(1, named("Ірина", address(1)), &[])]);
+    let mut memory =
+        told(vec![missed(0, named("Олена", number(1))), mail(1, named("Ірина", address(1)), &[])]);
     let [one, two] = [holder(&memory, &number(1)), holder(&memory, &address(1))];
     memory.act(deed(2, Deed::Change { client: two, name: None, channels: vec![DENIED] })).unwrap();
     let merge = merge(&mut memory, 3, one, two);
     assert_eq!(memory.rows.clients[&one].permissions[&contact::Channel::Email], Permission::Deny);
-    memory.take(vec![mail(4, address(1), &["mail1@example.com".to_owned()]), missed(5, number(1)), line(6, 1, vec![address(1)])]);
+    memory.take(vec![
+        mail(4, address(1), &["mail1@example.com".to_owned()]),
+        missed(5, number(1)),
+        line(6, 1, vec![address(1)]),
+    ]);
     assert_eq!(timeline(&memory, one), ["Missed call", "Mail 1", "Mail 4", "Missed call", "Line 6"]);
-    memory.act(deed(7, Deed::Note { client: two, conversation: None, text: "likes tea".to_owned() })).unwrap();
+    memory
+        .act(deed(7, Deed::Note { client: two, conversation: None, text: "likes tea".to_owned() }))
+        .unwrap();
 
     undo(&mut memory, 8, merge);
     assert_eq!(timeline(&memory, one), ["Missed call", "Missed call"]);
-    assert_eq!(timeline(&memory, two), ["Mail 1", "Mail 4", "Line 6", "likes tea"], "the chat was the mailer's");
+    assert_eq!(
+        timeline(&memory, two),
+        ["Mail 1", "Mail 4", "Line 6", "likes tea"],
+        "the chat was the mailer's"
+    );
     assert_eq!(memory.rows.clients[&one].name.as_deref(), Some("Олена"));
     assert!(memory.rows.clients[&one].permissions.is_empty());
     assert_eq!(memory.rows.clients[&two].name.as_deref(), Some("Ірина"));
@@ -205,7 +218,8 @@ fn what_came_after_a_merge_goes_to_whom_it_would_have_gone_to() {
     assert_eq!((timeline(&memory, one).len(), timeline(&memory, two).len()), (3, 5));
     let threads = memory.rows.conversations.values().filter(|row| row.channel == contact::Channel::Email);
     assert_eq!(threads.count(), 1, "and the answer finds its thread");
-    let told: Vec<_> = memory.all.entries.values().filter(|row| row.summary.starts_with("Taken apart")).collect();
+    let told: Vec<_> =
+        memory.all.entries.values().filter(|row| row.summary.starts_with("Taken apart")).collect();
     let whose: Vec<_> = told.iter().map(|row| (row.client, row.summary.as_str())).collect();
     assert!(whose.contains(&(Some(one), "Taken apart from Ірина: two sisters")), "{whose:?}");
     assert!(whose.contains(&(Some(two), "Taken apart from Олена: two sisters")), "{whose:?}");
@@ -256,13 +270,10 @@ fn what_a_token_proved_of_one_part_is_not_the_others_when_they_are_taken_apart()
 
 #[test]
 fn a_contact_that_is_moved_takes_its_lines_along_and_stays() {
-    let mut memory = told(vec![
-        line(0, 1, vec![]),
-        line(1, 1, vec![]),
-        missed(2, number(1)),
-        missed(3, number(1)),
-    ]);
-    let [one, two] = [holder(&memory, &number(1)), memory.rows.chats.values().next().unwrap().client.unwrap()];
+    let mut memory =
+        told(vec![line(0, 1, vec![]), line(1, 1, vec![]), missed(2, number(1)), missed(3, number(1))]);
+    let [one, two] =
+        [holder(&memory, &number(1)), memory.rows.chats.values().next().unwrap().client.unwrap()];
     let contact = |memory: &Memory, key: &str| {
         memory.rows.contacts.values().find(|row| row.key.0.contains(key)).unwrap().clone()
     };
@@ -289,12 +300,15 @@ fn a_contact_that_is_moved_takes_its_lines_along_and_stays() {
 
 #[test]
 fn a_withheld_call_can_be_given_to_a_client_and_its_conversation_goes_along() {
-    let mut memory = told(vec![mail(0, address(1), &[]), call(1, "c1", None, Some(contact::Outcome::Missed))]);
+    let mut memory =
+        told(vec![mail(0, address(1), &[]), call(1, "c1", None, Some(contact::Outcome::Missed))]);
     let who = holder(&memory, &address(1));
     let nobodys = memory.open().into_iter().find(|row| row.client.is_none()).unwrap().id;
     memory.act(deed(2, Deed::Assign { conversation: nobodys, to: Some("mia".to_owned()) })).unwrap();
     let row = memory.rows.contacts.values().find(|row| row.client.is_none()).unwrap().clone();
-    memory.act(deed(3, Deed::Move { contact: row.id, client: Some(who), reason: "her voice".to_owned() })).unwrap();
+    memory
+        .act(deed(3, Deed::Move { contact: row.id, client: Some(who), reason: "her voice".to_owned() }))
+        .unwrap();
     assert_eq!(timeline(&memory, who), ["Mail 0", "Missed call"]);
     let conversation = &memory.rows.conversations[&nobodys];
     assert_eq!((conversation.client, conversation.assignee.as_deref()), (Some(who), Some("mia")));

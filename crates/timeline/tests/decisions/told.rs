@@ -3,8 +3,8 @@
 use contact::act::Permission;
 use contact::{
     Act, Actor, CallChange, CallState, Channel, ChatChange, ChatFact, ContactKey, Content, Deed, Direction,
-    Email, EntryId, Event, EventKey, IdentifierKind, Outcome, Party, ReplyChange, ReplyFate, SourceName, Trust,
-    chat,
+    Email, EntryId, Event, EventKey, IdentifierKind, Outcome, Party, ReplyChange, ReplyFate, SourceName,
+    Trust, chat,
 };
 use timeline::Arrival;
 use timeline::act::subject;
@@ -31,7 +31,13 @@ fn source(channel: Channel, name: &str) -> SourceName {
     SourceName::new(channel, name).unwrap()
 }
 
-fn arrival(key: EventKey, contact: ContactKey, minute: i64, from: Option<Party>, content: Content) -> Arrival {
+fn arrival(
+    key: EventKey,
+    contact: ContactKey,
+    minute: i64,
+    from: Option<Party>,
+    content: Content,
+) -> Arrival {
     let direction = match content {
         Content::Act(_) | Content::Reply(_) => Direction::Outbound,
         _ => Direction::Inbound,
@@ -98,7 +104,13 @@ pub(crate) fn chat(minute: i64, visitor: usize, session: &str, change: ChatChang
     let identifier = chat::visitor(&source, &digest);
     let key = EventKey { source: source.clone(), id: format!("{visitor}:{minute}") };
     let contact = ContactKey::new(&source, &format!("{digest}/{session}"));
-    arrival(key, contact, minute, Some(party(identifier.kind, &identifier.value)), Content::Chat(Box::new(change)))
+    arrival(
+        key,
+        contact,
+        minute,
+        Some(party(identifier.kind, &identifier.value)),
+        Content::Chat(Box::new(change)),
+    )
 }
 
 /// A line, with what a token proves.

@@ -9,7 +9,7 @@ use connector_phone::Secret;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-use super::say;
+use super::{chosen, furnished, say};
 use crate::cli::{CallStory, SimulatePhone};
 use crate::config::Config;
 use crate::{demo, wire};
@@ -17,17 +17,10 @@ use crate::{demo, wire};
 /// One webhook: so many seconds into the call, these fields.
 type Hook = (i64, Vec<(&'static str, String)>);
 
-pub(super) async fn phone(config: &Config, call: SimulatePhone) -> anyhow::Result<ExitCode> {
-    let mut config = config.clone();
-    if demo::is_wanted(&config) {
-        demo::furnish(&mut config)?;
-    }
-    let name = match (&call.source, config.phone.len()) {
-        (Some(name), _) => name.clone(),
-        (None, 1) => config.phone.keys().next().cloned().unwrap_or_default(),
-        (None, _) => bail!("several lines are configured; say which with --source"),
-    };
-    let line = config.phone.get(&name).with_context(|| format!("no line is called `{name}`"))?;
+pub(crate) async fn run(config: &Config, call: SimulatePhone) -> anyhow::Result<ExitCode> {
+    let config = furnished(config)?;
+    let name = chosen(call.source.as_deref(), config.phone.keys())?;
+    let line = config.phone.get(name).with_context(|| format!("no line is called `{name}`"))?;
     let secret = match (&line.auth_token, &line.auth_token_file) {
         (Some(secret), _) => secret.clone(),
         (None, Some(file)) => {
