@@ -28,6 +28,10 @@ programs() {
     [[ -x /usr/sbin/postfix ]] || deploy/install-packages.sh postfix
     command -v chromium >/dev/null || deploy/install-packages.sh chromium
     command -v npm >/dev/null || deploy/install-packages.sh nodejs npm
+    fc-list 2>/dev/null | grep -q . || deploy/install-packages.sh fontconfig fonts-dejavu-core
+    if [[ ! tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ]]; then
+        npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent
+    fi
     tools=$(deploy/install-tools.sh --lint)
 }
 step "programs" programs

@@ -14,6 +14,8 @@ pub(crate) enum Target {
     Times(f64),
     /// Ours is at most this much, whatever the hand-made one is.
     AtMost(f64),
+    /// Ours is at least this much, whatever the hand-made one is.
+    AtLeast(f64),
     /// Shown for the reader.
     None,
 }
@@ -62,6 +64,7 @@ impl Figure {
             Target::Part(least) => self.ratio().map(|ratio| ratio >= least),
             Target::Times(most) => self.ratio().map(|ratio| ratio <= most),
             Target::AtMost(most) => median(&self.ours).map(|ours| ours <= most),
+            Target::AtLeast(least) => median(&self.ours).map(|ours| ours >= least),
             Target::None => None,
         }
     }
@@ -71,6 +74,7 @@ impl Figure {
             Target::Part(least) => format!(">= {least} x"),
             Target::Times(most) => format!("<= {most} x"),
             Target::AtMost(most) => format!("<= {most} {}", self.unit),
+            Target::AtLeast(least) => format!(">= {least}"),
             Target::None => String::new(),
         }
     }
@@ -196,6 +200,8 @@ mod tests {
         assert_eq!((figure.ratio(), figure.reached()), (Some(0.5), Some(true)));
         let slow = Figure::new("x", "ms", vec![1.0], vec![4.0], Target::Times(3.0));
         assert_eq!(slow.reached(), Some(false));
+        let enough = |ours| Figure::ours("x", "per s", vec![ours], Target::AtLeast(850.0)).reached();
+        assert_eq!((enough(851.0), enough(849.0)), (Some(true), Some(false)));
     }
 
     #[test]

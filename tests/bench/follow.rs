@@ -1,7 +1,6 @@
-//! A follower of server-sent events that times the first message about each call.
+//! A follower of server-sent events that times the first message about each contact.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,30 +9,32 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::hooks::{Batch, number_of};
 use crate::load::Dues;
 use crate::machine::micros;
+use crate::numbers::{Numbers, number_of};
 
-/// How a stream's messages name a call.
+/// How a stream's messages name a contact.
 #[derive(Clone, Copy)]
 pub(crate) struct Dialect {
     /// The path of the stream.
     pub(crate) path: &'static str,
     /// Only messages with this line count; empty: all do.
     pub(crate) event: &'static [u8],
-    /// What stands before a call's id.
+    /// What stands before a contact's id.
     pub(crate) mark: &'static [u8],
 }
 
 /// What a follower saw.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Calls.
-    pub(crate) calls: usize,
+    /// Contacts.
+    pub(crate) contacts: usize,
     /// Messages of any kind.
     pub(crate) messages: usize,
-    /// From when the hook was due to the message, in microseconds.
+    /// From when the contact was due to the message, in microseconds.
     pub(crate) latencies: Vec<u32>,
+    /// When the message came, by the contact's place; 0 of one that was not seen.
+    pub(crate) at: Vec<u64>,
 }
 
 /// An open stream.
@@ -67,17 +68,16 @@ impl Follower {
         }
     }
 
-    /// Reads until every call of the batch was seen or `patience` is over.
+    /// Reads until every one of these was seen or `patience` is over.
     pub(crate) async fn follow(
         mut self,
-        batch: Arc<Batch>,
+        numbers: Numbers,
         dues: Dues,
         patience: Duration,
     ) -> anyhow::Result<Seen> {
-        let mut seen = Seen::default();
-        let mut known = vec![false; batch.hooks.len()];
+        let mut seen = Seen { at: vec![0; numbers.count], ..Seen::default() };
         let deadline = tokio::time::Instant::now() + patience;
-        while seen.calls < known.len() {
+        while seen.contacts < numbers.count {
             let read = tokio::time::timeout_at(deadline, self.stream.read_buf(&mut self.buffer)).await;
             match read {
                 Err(_) => break,
@@ -90,13 +90,14 @@ impl Follower {
                 let message = self.buffer.get(from..from + length).unwrap_or_default();
                 from += length + 2;
                 seen.messages += 1;
-                let place = call(message, self.dialect).and_then(|number| batch.place(number));
-                if let Some(slot) = place.and_then(|place| known.get_mut(place))
-                    && !std::mem::replace(slot, true)
+                let place = contact(message, self.dialect).and_then(|number| numbers.place(number));
+                if let Some(slot) = place.and_then(|place| seen.at.get_mut(place))
+                    && *slot == 0
                 {
+                    *slot = now;
                     let due =
                         place.and_then(|place| dues.get(place)).map_or(0, |due| due.load(Ordering::Relaxed));
-                    seen.calls += 1;
+                    seen.contacts += 1;
                     seen.latencies.push(u32::try_from(now.saturating_sub(due)).unwrap_or(u32::MAX));
                 }
             }
@@ -106,8 +107,8 @@ impl Follower {
     }
 }
 
-/// The number of the call a message is about.
-fn call(message: &[u8], dialect: Dialect) -> Option<u32> {
+/// The number of the contact a message is about.
+fn contact(message: &[u8], dialect: Dialect) -> Option<u32> {
     if !dialect.event.is_empty() {
         memmem::find(message.get(..message.len().min(96))?, dialect.event)?;
     }
@@ -120,12 +121,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_its_call() {
+    fn a_message_names_its_contact() {
         let dialect = Dialect { path: "/", event: b"event: entry", mark: b"\"call_id\":\"" };
         let message = |event: &str| {
             format!("id: 7\nevent: {event}\ndata: {{\"call_id\":\"CA000000000000000000000000000000ff\"}}")
         };
-        assert_eq!(call(message("entry").as_bytes(), dialect), Some(255));
-        assert_eq!(call(message("conversation").as_bytes(), dialect), None);
+        assert_eq!(contact(message("entry").as_bytes(), dialect), Some(255));
+        assert_eq!(contact(message("conversation").as_bytes(), dialect), None);
     }
 }

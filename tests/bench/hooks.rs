@@ -6,6 +6,8 @@ use connector_phone::providers::twilio;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 
+use crate::numbers::{Numbers, Random, id_of};
+
 /// The account's token that both sides know.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// What the signature covers, whatever port a server has.
@@ -24,18 +26,10 @@ pub(crate) struct Hook {
     pub(crate) body: String,
 }
 
-/// Hooks whose numbers follow each other, so that a number is a place.
+/// Hooks, each at its number's place.
 pub(crate) struct Batch {
-    pub(crate) first: u32,
+    pub(crate) numbers: Numbers,
     pub(crate) hooks: Vec<Hook>,
-}
-
-impl Batch {
-    /// The place of the call with this number in the batch.
-    pub(crate) fn place(&self, number: u32) -> Option<usize> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        (place < self.hooks.len()).then_some(place)
-    }
 }
 
 /// Makes hooks; no two alike.
@@ -56,14 +50,13 @@ impl Pbx {
         let at = at.replace(',', "%2C").replace(':', "%3A").replace('+', "%2B").replace(' ', "+");
         let first = self.next;
         let hooks = (0..count).map(|_| self.hook(&at)).collect();
-        Ok(Batch { first, hooks })
+        Ok(Batch { numbers: Numbers { first, count }, hooks })
     }
 
     fn hook(&mut self, at: &str) -> Hook {
         let number = self.next;
         self.next += 1;
-        // Random as a real one, but for its last digits, by which we know it again.
-        let sid = format!("CA{:016x}{:08x}{number:08x}", self.random.next(), self.random.next() >> 32);
+        let sid = id_of(number, [self.random.next(), self.random.next()]);
         let caller = match self.random.next() % 2 {
             0 => self.random.next() % REGULARS,
             _ => self.random.next() % CALLERS,
@@ -94,45 +87,21 @@ fn phone(caller: u64) -> String {
     format!("+38050{:07}", 1_000_000 + caller)
 }
 
-/// The number in a call's id: its last eight digits.
-pub(crate) fn number_of(sid: &[u8]) -> Option<u32> {
-    let digits = sid.get(26..34)?;
-    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// xorshift64*.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    /// One of so many places.
-    pub(crate) fn place(&mut self, count: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(count.max(1)).unwrap_or(1)).unwrap_or(0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers::number_of;
 
     #[test]
     fn a_hook_is_one_kib_and_knows_its_number() {
         let mut pbx = Pbx::new();
         let batch = pbx.batch(3).unwrap();
         let next = pbx.batch(2).unwrap();
-        assert_eq!((batch.first, next.first), (0, 3));
+        assert_eq!((batch.numbers.first, next.numbers.first), (0, 3));
         for (place, hook) in next.hooks.iter().enumerate() {
             assert_eq!(hook.body.len(), BODY_BYTES);
             let sid = hook.body.split("CallSid=").nth(1).unwrap().split('&').next().unwrap();
-            assert_eq!(next.place(number_of(sid.as_bytes()).unwrap()), Some(place));
+            assert_eq!(next.numbers.place(number_of(sid.as_bytes()).unwrap()), Some(place));
         }
-        assert_eq!(next.place(2), None);
-        assert_eq!(next.place(5), None);
     }
 }

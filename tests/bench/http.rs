@@ -94,6 +94,19 @@ fn head(head: &[u8]) -> anyhow::Result<(u16, usize)> {
     }
 }
 
+/// One POST of a text on a connection of its own.
+///
+/// # Errors
+/// When it is not answered 2xx, too.
+pub(crate) async fn post(addr: SocketAddr, path: &str, body: String) -> anyhow::Result<()> {
+    let mut connection = Connection::open(addr).await?;
+    let status = connection.post(path, &Hook { signature: String::new(), body }).await?;
+    if !(200..300).contains(&status) {
+        bail!("{path} answered {status}: {}", String::from_utf8_lossy(connection.body()));
+    }
+    Ok(())
+}
+
 /// One GET on a connection of its own: for what is asked now and then.
 pub(crate) async fn get(addr: SocketAddr, path: &str, token: &str) -> anyhow::Result<(u16, Vec<u8>)> {
     let mut connection = Connection::open(addr).await?;

@@ -2,7 +2,7 @@
 //! the same disk.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -31,6 +31,8 @@ pub(crate) struct Size {
     pub(crate) hooks: usize,
     /// How long a rate is held, and a page is read.
     pub(crate) seconds: u32,
+    /// Mails in a mailbox that is read for the first time.
+    pub(crate) mails: usize,
 }
 
 /// Everything that runs for one store.
@@ -46,6 +48,8 @@ pub(crate) struct Lab {
     pub(crate) postgres: Option<Postgres>,
     /// The nats-server of the hand-made pipeline and of the door.
     pub(crate) nats: Nats,
+    program: PathBuf,
+    folder: PathBuf,
 }
 
 impl Lab {
@@ -70,6 +74,7 @@ impl Lab {
             folder: folder.join("desk"),
             store_url: database("frontdesk")?,
             nats_url: String::new(),
+            sources: String::new(),
         };
         let desk = Product::start(&desk).await?;
         let token = desk.token()?;
@@ -78,9 +83,22 @@ impl Lab {
             folder: folder.join("door"),
             store_url: String::new(),
             nats_url: nats.url.clone(),
+            sources: String::new(),
         };
         let door = Product::start(&door).await?;
-        Ok(Self { size, pbx: Pbx::new(), by_hand, desk, token, door, postgres, nats })
+        let (program, folder) = (program.to_owned(), folder.to_owned());
+        Ok(Self { size, pbx: Pbx::new(), by_hand, desk, token, door, postgres, nats, program, folder })
+    }
+
+    /// Another `frontdesk up` with these sources, in a folder and a database of its own.
+    pub(crate) async fn another(&self, name: &str, sources: String) -> anyhow::Result<Product> {
+        let store_url = match &self.postgres {
+            Some(server) => server.create(name)?,
+            None => String::new(),
+        };
+        let folder = self.folder.join(name);
+        let setup = Setup { program: &self.program, folder, store_url, nats_url: String::new(), sources };
+        Product::start(&setup).await
     }
 
     /// The database server's processes, if there is one.
@@ -124,7 +142,7 @@ impl HandMade {
         Store::open(&self.store_url).await
     }
 
-    /// The number of each call that became a row since the last time, and when.
+    /// The number of each contact that came to its end since the last time, and when.
     pub(crate) async fn commits(&self) -> anyhow::Result<Vec<(u32, u64)>> {
         let (_, body) = http::get(self.addr, "/commits", "").await?;
         let text = std::str::from_utf8(&body).context("the commits are no text")?;
@@ -136,7 +154,7 @@ impl HandMade {
             .collect()
     }
 
-    /// Waits until so many more rows are committed.
+    /// Waits until so many more have come to their end.
     pub(crate) async fn committed(&mut self, rows: usize) -> anyhow::Result<Vec<(u32, u64)>> {
         let deadline = micros() + u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX);
         let mut commits = Vec::with_capacity(rows);
@@ -144,7 +162,7 @@ impl HandMade {
             commits.extend(self.commits().await?);
             self.process.check()?;
             if micros() > deadline {
-                anyhow::bail!("the hand-made pipeline wrote {} of {rows} rows in two minutes", commits.len());
+                anyhow::bail!("{} of {rows} came to their end by hand in two minutes", commits.len());
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }

@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use crate::hooks::{Batch, Random};
+use crate::hooks::Batch;
 use crate::http::Connection;
 use crate::machine::micros;
+use crate::numbers::Random;
 
 /// Connections of every load of hooks.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -83,11 +84,11 @@ pub(crate) async fn flood(addr: SocketAddr, path: &'static str, batch: &Arc<Batc
     Sent::gather(began, tasks).await
 }
 
-/// When each hook of a batch was due, by its place; 0 until then.
+/// When each contact was due, by its place; 0 until then.
 pub(crate) type Dues = Arc<Vec<AtomicU64>>;
 
-pub(crate) fn dues(batch: &Batch) -> Dues {
-    Arc::new(batch.hooks.iter().map(|_| AtomicU64::new(0)).collect())
+pub(crate) fn dues(count: usize) -> Dues {
+    Arc::new((0..count).map(|_| AtomicU64::new(0)).collect())
 }
 
 /// Posts every hook of the batch once, `per_s` of them a second, and notes in `dues` when each was due.

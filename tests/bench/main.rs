@@ -2,17 +2,20 @@
 //! that what the machine does to one it does to the other. Every figure is a ratio beside its absolute
 //! values. The load shares the machine with both.
 //!
-//! Reading order: [`hooks`] (the load), [`handmade`] (the yardstick), [`product`] (ours), [`lab`] (both,
-//! running), [`scenes`] (what is measured), [`figures`] (what is said about it).
+//! Reading order: [`hooks`] and [`mails`] (the load), [`handmade`] (the yardstick), [`product`] (ours),
+//! [`lab`] (both, running), [`scenes`] (what is measured), [`figures`] (what is said about it).
 
 mod figures;
 mod follow;
+mod gate;
 mod handmade;
 mod hooks;
 mod http;
 mod lab;
 mod load;
 mod machine;
+mod mails;
+mod numbers;
 mod postgres;
 mod process;
 mod product;
@@ -28,7 +31,7 @@ use crate::figures::Report;
 use crate::lab::{Lab, Size, StoreKind};
 use crate::machine::Peak;
 use crate::product::{Product, Setup};
-use crate::scenes::{fanout, flood, pages, rest, steady};
+use crate::scenes::{backlog, chat, fanout, flood, idle, pages, rest, steady};
 
 #[derive(Parser)]
 #[command(about = "Frontdesk beside a hand-made pipeline, in one run.")]
@@ -50,6 +53,9 @@ struct Cli {
     /// Hooks of one line of one round.
     #[arg(long)]
     hooks: Option<usize>,
+    /// Mails in a mailbox of one round.
+    #[arg(long)]
+    mails: Option<usize>,
     /// JSON lines instead of a table.
     #[arg(long)]
     json: bool,
@@ -74,6 +80,11 @@ enum Scene {
     Steady,
     Pages,
     Fanout,
+    Backlog,
+    /// With SQLite only.
+    Idle,
+    /// With SQLite only.
+    Chat,
 }
 
 fn main() -> ExitCode {
@@ -127,12 +138,13 @@ async fn bench(cli: Cli) -> anyhow::Result<()> {
         machine::load()
     ));
     let mut size = if cli.quick {
-        Size { rounds: 1, hooks: 6_000, seconds: 1 }
+        Size { rounds: 1, hooks: 6_000, seconds: 1, mails: 1_000 }
     } else {
-        Size { rounds: 3, hooks: 60_000, seconds: 4 }
+        Size { rounds: 3, hooks: 60_000, seconds: 4, mails: 5_000 }
     };
     size.rounds = cli.rounds.unwrap_or(size.rounds).max(1);
     size.hooks = cli.hooks.unwrap_or(size.hooks).max(1);
+    size.mails = cli.mails.unwrap_or(size.mails).max(1);
     let stores = cli.store.map_or(vec![StoreKind::Sqlite, StoreKind::Postgres], |store| vec![store]);
     for store in stores {
         let name = match store {
@@ -175,6 +187,15 @@ async fn one_store(
     if wanted(Scene::Fanout) {
         fanout::measure(&mut lab, report).await?;
     }
+    if wanted(Scene::Backlog) {
+        backlog::measure(&mut lab, report).await?;
+    }
+    if store == StoreKind::Sqlite && wanted(Scene::Idle) {
+        idle::measure(&mut lab, report).await?;
+    }
+    if store == StoreKind::Sqlite && wanted(Scene::Chat) {
+        chat::measure(&lab, report).await?;
+    }
     let loaded_mib = peak.mib();
     let Lab { desk, door, postgres, nats, by_hand, .. } = lab;
     desk.stop()?;
@@ -183,7 +204,13 @@ async fn one_store(
         Some(server) => server.url("frontdesk"),
         None => format!("sqlite://{}", place.join("frontdesk.db").display()),
     };
-    let again = Setup { program, folder: place.join("desk"), store_url, nats_url: String::new() };
+    let again = Setup {
+        program,
+        folder: place.join("desk"),
+        store_url,
+        nats_url: String::new(),
+        sources: String::new(),
+    };
     let again = Product::start(&again).await?;
     rest::show(report, rest, loaded_mib, again.start_s);
     again.stop()

@@ -20,6 +20,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) store_url: String,
     /// Empty: `frontdesk up` with its own nats-server. Else the telephone's role alone, beside this one.
     pub(crate) nats_url: String,
+    /// Sources besides the line: tables of the configuration.
+    pub(crate) sources: String,
 }
 
 /// A running Frontdesk.
@@ -121,7 +123,7 @@ impl Product {
 fn configuration(setup: &Setup<'_>, addr: SocketAddr) -> String {
     let data = setup.folder.join("data");
     let data = data.display();
-    let (store, nats) = (&setup.store_url, &setup.nats_url);
+    let (store, nats, sources) = (&setup.store_url, &setup.nats_url, &setup.sources);
     format!(
         r#"data = "{data}"
 [http]
@@ -139,7 +141,7 @@ region = "UA"
 zone = "Europe/Kyiv"
 auth_token = "{TOKEN}"
 own_numbers = ["+380800500500"]
-"#
+{sources}"#
     )
 }
 

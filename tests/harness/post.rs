@@ -14,6 +14,8 @@ pub struct Post {
 
 /// Whose mailbox it is.
 const USER: &str = "support";
+/// Which of their mailboxes; INBOX could not be deleted.
+const FOLDER: &str = "Support";
 
 impl Post {
     /// Both; `None`, said aloud, where one is not installed and need not be.
@@ -24,6 +26,8 @@ impl Post {
 
     /// The program with a mailbox that is read from the one and answered by the other.
     pub fn serves(&self, setup: Setup) -> Setup {
+        // There has to be one before anybody asks for it; another program may have made it.
+        self.dovecot.admin(&["mailbox", "create", "-u", USER, FOLDER]).ok();
         let ca = setup.folder().join("ca.pem");
         let dovecot =
             std::fs::read_to_string(self.dovecot.ca_file().expect("no authority")).expect("no authority");
@@ -32,7 +36,7 @@ impl Post {
         setup
             .mailbox()
             .with("email.support.address", Postfix::USER)
-            .with("email.support.imap", self.dovecot.imaps(USER, "INBOX"))
+            .with("email.support.imap", self.dovecot.imaps(USER, FOLDER))
             .with("email.support.password", self.dovecot.password())
             .with("email.support.smtp", format!("smtps://{user}@localhost:{}", self.postfix.tls_port()))
             .with("email.support.smtp_password", Postfix::PASSWORD)
@@ -43,7 +47,14 @@ impl Post {
 
     /// Puts a mail into the mailbox.
     pub fn deliver(&self, mail: &str) {
-        self.dovecot.deliver(USER, "INBOX", mail.as_bytes(), None).expect("Dovecot did not take it");
+        self.dovecot.deliver(USER, FOLDER, mail.as_bytes(), None).expect("Dovecot did not take it");
+    }
+
+    /// Deletes the mailbox and makes it again: its mails are gone, and new ones have numbers of their own.
+    pub fn made_anew(&self) {
+        for word in ["delete", "create"] {
+            self.dovecot.admin(&["mailbox", word, "-u", USER, FOLDER]).expect("Dovecot did not do it");
+        }
     }
 
     /// How often each answer of ours was delivered, by its id.

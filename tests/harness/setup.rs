@@ -197,7 +197,7 @@ impl Setup {
     ///
     /// # Panics
     /// When the command cannot be run.
-    pub async fn mail(&self, source: &str, mail: &str) -> Answer {
+    pub async fn mail(&self, source: &str, mail: impl AsRef<[u8]>) -> Answer {
         let file = self.folder().join("mail.eml");
         fs::write(&file, mail).expect("could not write the mail");
         let mut command = self.prepared(self.program.as_os_str());

@@ -15,6 +15,7 @@ use connector::{Clock, Connector, Courier, Intake, Live, Task, Thread};
 use contact::{Channel, SourceName};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::compression::CompressionLayer;
 use tracing::warn;
 
 use crate::config::Widget;
@@ -139,7 +140,7 @@ pub fn connect(widgets: Widgets, doors: Doors) -> Connector {
     };
     let refused = || async { Refusal::method() };
     let routes = Router::new()
-        .route("/chat/widget.js", get(page::script).fallback(refused))
+        .route("/chat/widget.js", get(page::script).fallback(refused).layer(CompressionLayer::new()))
         .route("/chat/{source}/demo", get(page::demo).fallback(refused))
         .route("/chat/{source}/socket", get(socket::open).fallback(refused))
         .route("/chat/{source}/poll", post(poll::poll).options(poll::preflight).fallback(refused))

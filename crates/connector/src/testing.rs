@@ -8,6 +8,8 @@ use contact::{Event, RawBytes, Suspect};
 
 use crate::{Held, Intake, IntakeError, Quarantine};
 
+pub mod hostile;
+
 /// An intake that keeps everything in memory, or refuses when told to.
 #[derive(Default)]
 pub struct MemoryIntake {

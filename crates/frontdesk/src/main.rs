@@ -14,6 +14,8 @@ mod demo;
 mod desk;
 mod doors;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod harness;
 mod late;
 mod live;

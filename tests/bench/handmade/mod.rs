@@ -1,10 +1,14 @@
-//! The yardstick: the same way of a hook, written by hand with no features. No signature is checked,
-//! nothing is normalised, nobody is authorised, nothing is counted.
+//! The yardstick: the same way of a hook, a mail or a chat's line, written by hand with no features. No
+//! signature is checked, nothing is normalised, nobody is authorised, nothing is counted.
 //!
 //! `/spool` answers when the body is flushed (one flush for all who wait); `/broker` when JetStream has
 //! acked it; `/rows` the same, and a consumer writes it to the store in batches; `/push` hands it to all
-//! who follow `/sse`. It runs as a process of its own: `bench serve`.
+//! who follow `/sse`. `/mailbox` publishes all mails of a mailbox for the same consumer, `/idle` waits for
+//! mails, `/chat` is a WebSocket whose lines are spooled, acked and then published; whoever follows hears of
+//! rows too. It runs as a process of its own: `bench serve`.
 
+mod chat;
+mod mailbox;
 pub(crate) mod recorder;
 pub(crate) mod spool;
 pub(crate) mod store;
@@ -28,6 +32,7 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+use self::mailbox::Place;
 use self::recorder::Commits;
 use self::spool::Spool;
 
@@ -73,9 +78,9 @@ pub(crate) async fn serve(serve: Serve) -> anyhow::Result<()> {
     // A connection of its own, so that acks for publishers do not queue behind deliveries.
     let reader = jetstream::new(connect(&serve.nats).await?);
     let mut tasks = JoinSet::new();
-    tasks.spawn(recorder::record(reader, ROWS.0, store, commits.clone()));
-    let house =
-        House { spool: Spool::open(&serve.spool)?, broker, commits, followers: broadcast::channel(4096).0 };
+    let followers = broadcast::channel(4096).0;
+    tasks.spawn(recorder::record(reader, ROWS.0, store, commits.clone(), followers.clone()));
+    let house = House { spool: Spool::open(&serve.spool)?, broker, commits, followers };
     let app = Router::new()
         .route("/spool", post(spooled))
         .route("/broker", post(acked))
@@ -83,6 +88,9 @@ pub(crate) async fn serve(serve: Serve) -> anyhow::Result<()> {
         .route("/commits", get(commits_so_far))
         .route("/push", post(push))
         .route("/sse", get(follow))
+        .route("/mailbox", post(read_mailbox))
+        .route("/idle", post(wait_for_mails))
+        .route("/chat", get(chat::chat))
         .with_state(Arc::new(house));
     let listener = tokio::net::TcpListener::bind(serve.listen).await.context("could not listen")?;
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
@@ -124,10 +132,33 @@ async fn publish(broker: &jetstream::Context, subject: &'static str, body: Bytes
     if acked { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-/// A line for each row committed since the last time: its call's number and when.
+/// A line for each row committed, and each mail read in IDLE, since the last time: its number and when.
 async fn commits_so_far(State(house): State<Arc<House>>) -> String {
     let commits = house.commits.lock().map(|mut commits| std::mem::take(&mut *commits)).unwrap_or_default();
     commits.iter().map(|(number, at)| format!("{number} {at}\n")).collect()
+}
+
+/// Answered when all of the mailbox is published.
+async fn read_mailbox(State(house): State<Arc<House>>, place: String) -> (StatusCode, String) {
+    let published = async { mailbox::publish_all(Place::read(&place)?, &house.broker, ROWS.1).await };
+    match published.await {
+        Ok(()) => (StatusCode::ACCEPTED, String::new()),
+        Err(error) => (StatusCode::BAD_GATEWAY, format!("{error:#}")),
+    }
+}
+
+/// Answered when so many mails, as the first line says, were read.
+async fn wait_for_mails(State(house): State<Arc<House>>, body: String) -> (StatusCode, String) {
+    let waited = async {
+        let (mails, place) = body.split_once('\n').context("how many mails?")?;
+        let (mails, place) = (mails.parse().context("how many mails?")?, Place::read(place)?);
+        let read = house.commits.clone();
+        tokio::task::spawn_blocking(move || mailbox::wait(&place, mails, &read)).await?
+    };
+    match waited.await {
+        Ok(()) => (StatusCode::ACCEPTED, String::new()),
+        Err(error) => (StatusCode::BAD_GATEWAY, format!("{error:#}")),
+    }
 }
 
 async fn push(State(house): State<Arc<House>>, body: Bytes) -> StatusCode {

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use async_nats::jetstream::{self, consumer};
+use bytes::Bytes;
 use futures::StreamExt as _;
+use tokio::sync::broadcast;
 
 use super::ACK_WAIT;
 use super::store::{Row, Store};
-use crate::hooks::number_of;
 use crate::machine::micros;
+use crate::numbers::number_of;
 
-/// The number of each call that became a row, and when it was committed.
+/// The number of each contact that came to its end (of a call, its row's commit), and when.
 pub(super) type Commits = Vec<(u32, u64)>;
 
 /// Rows of a transaction at most.
@@ -22,6 +24,7 @@ pub(super) async fn record(
     stream: &'static str,
     store: Store,
     commits: Arc<Mutex<Commits>>,
+    followers: broadcast::Sender<Bytes>,
 ) -> anyhow::Result<()> {
     let stream = broker.get_stream(stream).await.context("could not open the stream")?;
     let config = consumer::pull::Config {
@@ -43,6 +46,12 @@ pub(super) async fn record(
         if let Ok(mut commits) = commits.lock() {
             commits.extend(rows.iter().filter_map(|row| Some((number_of(row.key.as_bytes())?, now))));
         }
+        if followers.receiver_count() > 0 {
+            for message in &batch {
+                // Whoever followed may have gone meanwhile.
+                followers.send(message.payload.clone()).ok();
+            }
+        }
         for message in &batch {
             message.ack().await.map_err(|error| anyhow::anyhow!("could not ack: {error}"))?;
         }
@@ -50,7 +59,7 @@ pub(super) async fn record(
     anyhow::bail!("the stream ended")
 }
 
-/// What is read of a hook: who called, and which call it is.
+/// What is read of a contact in a form's shape: whose it is, and which.
 fn row(payload: &[u8]) -> Option<Row<'_>> {
     let payload = std::str::from_utf8(payload).ok()?;
     let field = |name: &str| payload.split('&').filter_map(|p| p.split_once('=')).find(|(n, _)| *n == name);

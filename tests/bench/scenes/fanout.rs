@@ -19,7 +19,7 @@ use crate::machine::cpu_s;
 const AGENTS: usize = 200;
 /// By hand; ours gets half of it, which is as many messages, and all of it.
 const PER_S: u32 = 200;
-const BY_HAND: Dialect = Dialect { path: "/sse", event: b"", mark: b"CallSid=" };
+pub(super) const BY_HAND: Dialect = Dialect { path: "/sse", event: b"", mark: b"CallSid=" };
 
 /// What came of one round of one side.
 struct Heard {
@@ -65,11 +65,11 @@ async fn one_side(
     batch: &Arc<Batch>,
     per_s: u32,
 ) -> anyhow::Result<Heard> {
-    let due = dues(batch);
+    let due = dues(batch.hooks.len());
     let mut agents = JoinSet::new();
     for _ in 0..AGENTS {
         let follower = Follower::open(addr, dialect, token).await?;
-        agents.spawn(follower.follow(batch.clone(), due.clone(), Duration::from_secs(60)));
+        agents.spawn(follower.follow(batch.numbers, due.clone(), Duration::from_secs(60)));
     }
     let cpu = cpu_s(&[pid]);
     let sent = steady(addr, path, batch, per_s, &due).await?;
@@ -79,9 +79,9 @@ async fn one_side(
     while let Some(done) = agents.join_next().await {
         let seen = done.context("a follower ended badly")??;
         ensure!(
-            seen.calls == batch.hooks.len(),
+            seen.contacts == batch.hooks.len(),
             "an agent heard of {} of {} calls",
-            seen.calls,
+            seen.contacts,
             batch.hooks.len()
         );
         latencies.extend(seen.latencies);

@@ -10,11 +10,12 @@ use tokio::task::JoinSet;
 
 use crate::figures::{Figure, Report, Target, percentile_ms};
 use crate::handmade::store::Store;
-use crate::hooks::{Random, regulars};
+use crate::hooks::regulars;
 use crate::http;
 use crate::lab::Lab;
 use crate::load::read;
 use crate::machine::micros;
+use crate::numbers::Random;
 
 /// Whose timelines are read.
 const CLIENTS: u64 = 200;

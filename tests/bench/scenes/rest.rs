@@ -21,6 +21,7 @@ pub(crate) async fn measure(program: &Path, folder: &Path, rounds: usize) -> any
             folder: folder.join(format!("start-{}", round / 2)),
             store_url: String::new(),
             nats_url: String::new(),
+            sources: String::new(),
         };
         let desk = Product::start(&setup).await?;
         rest.start_s.push(desk.start_s);

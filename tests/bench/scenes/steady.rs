@@ -35,14 +35,14 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
 
         lab.by_hand.commits().await?;
         settle().await?;
-        let due = dues(&batch);
+        let due = dues(count);
         let sent = steady(lab.by_hand.addr, "/rows", &batch, PER_S, &due).await?;
         ensure!(sent.refused == 0, "the hand-made pipeline refused hooks");
         let commits = lab.by_hand.committed(count).await?;
         let late: Vec<u32> = commits
             .iter()
             .filter_map(|(number, at)| {
-                let due = due.get(batch.place(*number)?)?.load(std::sync::atomic::Ordering::Relaxed);
+                let due = due.get(batch.numbers.place(*number)?)?.load(std::sync::atomic::Ordering::Relaxed);
                 u32::try_from(at.saturating_sub(due)).ok()
             })
             .collect();
@@ -51,17 +51,17 @@ pub(crate) async fn measure(lab: &mut Lab, report: &Report) -> anyhow::Result<()
         answers.0.push(percentile_ms(&sent.latencies, 0.99));
 
         settle().await?;
-        let due = dues(&batch);
+        let due = dues(count);
         let follower = Follower::open(lab.desk.addr, FEED, &lab.token).await?;
         let mut following = JoinSet::new();
-        following.spawn(follower.follow(batch.clone(), due.clone(), patience));
+        following.spawn(follower.follow(batch.numbers, due.clone(), patience));
         let before = lab.desk.metrics().await?;
         let sent = steady(lab.desk.addr, PATH, &batch, PER_S, &due).await?;
         ensure!(sent.refused == 0, "frontdesk refused {} hooks", sent.refused);
         answers.1.push(percentile_ms(&sent.latencies, 0.99));
         let seen =
             following.join_next().await.context("nobody followed")?.context("the follower ended badly")??;
-        ensure!(seen.calls == count, "the follower saw {} of {count} calls", seen.calls);
+        ensure!(seen.contacts == count, "the follower saw {} of {count} calls", seen.contacts);
         seen50.push(percentile_ms(&seen.latencies, 0.5));
         seen99.push(percentile_ms(&seen.latencies, 0.99));
         let after = lab.desk.metrics().await?;

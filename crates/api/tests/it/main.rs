@@ -9,6 +9,7 @@ mod attachments;
 mod bad_input;
 mod conversing;
 mod document;
+mod fuzz;
 mod house;
 mod live;
 mod memory;

@@ -4,6 +4,7 @@
 mod contract;
 mod delivery;
 mod entry;
+mod fuzz;
 mod hostile;
 mod lines;
 mod pages;

@@ -80,4 +80,5 @@ async fn without_cursors_a_newcomer_does_not_start_and_a_holder_goes_on() {
     dovecot.deliver("anna", "INBOX", &mail("three"), None).unwrap();
     eventually("the cursor catches up", || stage.cursors.next() == Some(4)).await;
     assert_eq!(stage.live.count(), 3, "what a holder has read it does not read again");
+    assert_eq!(dovecot.log().unwrap().matches("Login:").count(), 2, "nor does it begin anew");
 }

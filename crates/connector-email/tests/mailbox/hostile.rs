@@ -73,51 +73,61 @@ async fn a_mail_the_server_cannot_give_is_a_dead_letter_and_the_rest_is_read() {
     assert!(told.contains("the mail server cannot give this mail (UID 2)"), "{told}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_breaks_every_session_is_given_up_and_the_rest_is_read() {
-    let Some(dovecot) = Dovecot::start_or_skip() else { return };
-    let stage = Stage::new();
-    let server = server::scripted(|line| {
-        let tag = line.split(' ').next().unwrap_or_default();
-        let done = |lines: &str| Some(format!("{lines}{tag} OK done\r\n"));
-        let listed = |uid: u32| {
-            format!(
-                "* {uid} FETCH (UID {uid} RFC822.SIZE 40 INTERNALDATE \" 3-Mar-2025 10:00:00 +0000\")\r\n"
-            )
-        };
-        let body =
-            |uid: u32| format!("* {uid} FETCH (UID {uid} BODY[] {{15}}\r\nSubject: m{uid}\r\n\r\n)\r\n");
-        let partial = |uid: u32| body(uid).replace("BODY[]", "BODY[]<0>");
-        match line {
-            line if line.contains("UID SEARCH UID 1:*") => done("* SEARCH 1 2 3\r\n"),
-            line if line.contains("UID SEARCH UID 2:*") => done("* SEARCH 2 3\r\n"),
-            line if line.contains("UID SEARCH UID 3:*") => done("* SEARCH 3\r\n"),
-            line if line.contains("RFC822.SIZE") => {
-                let first =
-                    line.split("FETCH ").nth(1).and_then(|set| set.chars().next()?.to_digit(10)).unwrap();
-                done(&(first..=3).map(listed).collect::<String>())
-            }
-            // A line that no client understands.
-            line if line.contains("FETCH 1:3 ")
-                || line.contains("FETCH 2:3 ")
-                || line.contains("FETCH 2 ") =>
-            {
-                Some("* 2 FETCH (UID 2 BODY[] {what\r\n".to_owned())
-            }
-            line if line.contains("FETCH 1 ") => done(&partial(1)),
-            line if line.contains("FETCH 3 ") => done(&partial(3)),
-            _ => None,
+/// A server with three mails, of which it does not give the second: `instead` is what it says then.
+fn without_the_second(instead: &'static str) -> server::Scripted {
+    server::scripted(move |line| {
+        let (tag, command) = line.split_once(' ')?;
+        let done = |lines: String| Some(format!("{lines}{tag} OK done\r\n"));
+        if let Some(first) = command.strip_prefix("UID SEARCH UID ") {
+            let first: u32 = first.trim_end_matches(":*").parse().ok()?;
+            return done((first..=3).map(|uid| format!("* SEARCH {uid}\r\n")).collect());
         }
-    });
-    let source = stage.source(&server.url(), &dovecot, |config| {
-        config.from = "all".to_owned();
-        config.poll_s = 1;
-    });
-    let _running = stage.start(&source);
-    stage.imports.reaches(3).await;
-    let read = subjects(&stage.imports.accepted());
-    assert_eq!((read[0].as_str(), read[2].as_str()), ("m1", "m3"));
-    assert!(read[1].contains("again and again"), "{read:?}");
+        let (set, what) = command.strip_prefix("UID FETCH ")?.split_once(' ')?;
+        let (first, last) = set.split_once(':').unwrap_or((set, set));
+        let uids = first.parse::<u32>().ok()?..=last.parse().ok()?;
+        if what.contains("BODY.PEEK[]") && uids.contains(&2) {
+            return Some(instead.replace("$T", tag));
+        }
+        let one = |uid| match what {
+            what if what.contains("RFC822.SIZE") => {
+                format!("RFC822.SIZE 15 INTERNALDATE \" 3-Mar-2025 10:00:0{uid} +0000\"")
+            }
+            what if what.contains("HEADER") => "BODY[HEADER]<0> {14}\r\nX-Head: it\r\n\r\n".to_owned(),
+            what if what.contains('<') => format!("BODY[]<0> {{15}}\r\nSubject: m{uid}\r\n\r\n"),
+            _ => format!("BODY[] {{15}}\r\nSubject: m{uid}\r\n\r\n"),
+        };
+        done(uids.map(|uid| format!("* {uid} FETCH (UID {uid} {})\r\n", one(uid))).collect())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_the_server_does_not_give_is_told_with_its_reason_and_the_rest_is_read() {
+    let Some(dovecot) = Dovecot::start_or_skip() else { return };
+    for (instead, reason) in [
+        ("$T NO [SERVERBUG] it is damaged\r\n", "it is damaged"),
+        ("* 2 FETCH (UID 2 BODY[] NIL)\r\n$T OK done\r\n", "it gives none of its bytes"),
+        // A line that no client understands.
+        ("* 2 FETCH (UID 2 BODY[] {what\r\n", "the line broke at it again and again"),
+    ] {
+        let stage = Stage::new();
+        let server = without_the_second(instead);
+        let source = stage.source(&server.url(), &dovecot, |config| {
+            config.from = "all".to_owned();
+            config.poll_s = 1;
+        });
+        let _running = stage.start(&source);
+        stage.imports.reaches(3).await;
+        let accepted = stage.imports.accepted();
+        let read = subjects(&accepted);
+        assert_eq!((read[0].as_str(), read[2].as_str()), ("m1", "m3"));
+        assert!(read[1].contains("UID 2") && read[1].contains(reason), "{read:?}");
+        let raw = String::from_utf8_lossy(&accepted[1].1.bytes);
+        assert!(
+            raw.contains("X-Head: it") != reason.contains("again"),
+            "its header, where that can be had: {raw}"
+        );
+        assert_eq!(accepted[0].0.occurred_at.to_string(), "2025-03-03T10:00:01Z");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

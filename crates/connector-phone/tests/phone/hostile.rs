@@ -19,7 +19,7 @@ fn deliver(request: Request<Body>) -> (Told, usize, usize) {
     })
 }
 
-fn check(request: Request<Body>) -> Result<(), TestCaseError> {
+pub(crate) fn check(request: Request<Body>) -> Result<(), TestCaseError> {
     let (told, kept, held) = deliver(request);
     let status = told.status.as_u16();
     prop_assert!(KNOWN.contains(&status), "{told:?}");

@@ -3,6 +3,7 @@
 
 mod contract;
 mod door;
+mod fuzz;
 mod hostile;
 mod log;
 mod operator;

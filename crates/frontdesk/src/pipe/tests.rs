@@ -1,5 +1,7 @@
 //! The socket, its two sides played against each other and against strangers.
 
+mod fuzz;
+
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net as blocking;
 use std::sync::Mutex;

@@ -6,7 +6,7 @@ use timeline::act::{ActError, Refusal};
 use timeline::{Callback, Client, Status};
 
 use crate::memory::{Memory, at};
-use crate::told::{DENIED, address, call, deed, line, mail, missed, named, number, states};
+use crate::told::{DENIED, address, call, deed, line, mail, mail_under, missed, named, number, states};
 
 fn told(events: Vec<timeline::Arrival>) -> Memory {
     let mut memory = Memory::default();
@@ -315,4 +315,57 @@ fn a_withheld_call_can_be_given_to_a_client_and_its_conversation_goes_along() {
     assert!(memory.rows.contacts.values().all(|row| row.client == Some(who)));
     assert!(memory.all.entries[&row.entry].rev > row.rev, "who follows sees it");
     assert_eq!(memory.replayed().everything(), memory.everything());
+}
+
+#[test]
+fn an_answer_stays_with_whom_it_was_sent_to() {
+    let mut memory = told(vec![mail(0, address(1), &[]), mail(1, address(2), &[])]);
+    let [one, two] = [holder(&memory, &address(1)), holder(&memory, &address(2))];
+    let merge = merge(&mut memory, 2, one, two);
+    memory.take(vec![mail(3, address(2), &["mail0@example.com".to_owned()])]);
+    let place = |memory: &Memory, mail: &str| {
+        memory.rows.contacts.values().find(|row| row.key.0.contains(mail)).unwrap().conversation.unwrap()
+    };
+    let conversation = place(&memory, "mail3");
+    assert_eq!(conversation, place(&memory, "mail0"), "one client's thread");
+    memory.act(deed(4, Deed::Reply { conversation, text: "Yes".to_owned() })).unwrap();
+    undo(&mut memory, 5, merge);
+    assert_eq!((timeline(&memory, one), place(&memory, "mail0")), (vec!["Mail 0".to_owned()], conversation));
+    assert_eq!(timeline(&memory, two), ["Mail 1", "Mail 3", "Yes"]);
+    let reply = memory.rows.replies.values().next().unwrap();
+    assert_eq!(
+        (reply.conversation, reply.order.to.as_str()),
+        (place(&memory, "mail3"), "person2@example.com")
+    );
+    assert_eq!(memory.replayed().everything(), memory.everything());
+}
+
+#[test]
+fn what_was_undone_no_other_proof_of_the_same_token_does() {
+    let proved = || vec![number(1), address(1)];
+    let mut memory = told(vec![line(0, 1, proved()), line(1, 2, proved())]);
+    assert_eq!(people(&memory), 1);
+    let merge = only_merge(&memory);
+    undo(&mut memory, 2, merge);
+    assert_eq!((people(&memory), memory.rows.merges.len()), (2, 1), "the address proved it too");
+    assert_eq!(memory.replayed().everything(), memory.everything());
+}
+
+#[test]
+fn of_two_mails_under_one_id_the_survivors_is_answered_however_they_came() {
+    let events = || {
+        vec![
+            mail_under("same@example.com", 0, address(1), &[]),
+            mail_under("same@example.com", 1, address(2), &[]),
+            line(2, 1, vec![address(1), address(2)]),
+            mail(3, address(2), &["same@example.com".to_owned()]),
+        ]
+    };
+    let whole = told(events());
+    let mut parts = Memory::default();
+    events().into_iter().for_each(|event| parts.take(vec![event]));
+    assert_eq!((people(&whole), whole.rows.messages.len()), (1, 2));
+    assert_eq!(whole.everything(), parts.everything());
+    let contacts = whole.projections().1;
+    assert_eq!(contacts[0].conversation, contacts[3].conversation, "the elder's mail was the first");
 }

@@ -83,17 +83,21 @@ pub(crate) fn missed(minute: i64, from: Party) -> Arrival {
 
 /// A mail, known as `mail<minute>`, that answers the mail of another minute or one of these ids.
 pub(crate) fn mail(minute: i64, from: Party, answers: &[String]) -> Arrival {
-    let message_id = format!("mail{minute}@example.com");
+    mail_under(&format!("mail{minute}@example.com"), minute, from, answers)
+}
+
+/// The same under an id that others may have chosen too.
+pub(crate) fn mail_under(message_id: &str, minute: i64, from: Party, answers: &[String]) -> Arrival {
     let email = Email {
-        message_id: Some(message_id.clone()),
+        message_id: Some(message_id.to_owned()),
         in_reply_to: answers.last().cloned(),
         references: answers.to_vec(),
         subject: format!("Mail {minute}"),
         text: "Добрий день".to_owned(),
         ..Email::default()
     };
-    let key = EventKey { source: source(Channel::Email, "support"), id: message_id.clone() };
-    let contact = ContactKey::shared(Channel::Email, &message_id);
+    let key = EventKey { source: source(Channel::Email, "support"), id: format!("{message_id}:{minute}") };
+    let contact = ContactKey::shared(Channel::Email, &key.id);
     arrival(key, contact, minute, Some(from), Content::Email(Box::new(email)))
 }
 
