@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
     deploy/install-packages.sh postgresql >&2
 fi
+[[ -x /usr/sbin/dovecot ]] || deploy/install-packages.sh dovecot-imapd >&2
 tools=$(deploy/install-tools.sh)
 export PATH="$tools:$PATH"
 

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
+use crate::nobodys;
 use crate::sources::Sources;
 
 /// The shipped `config/frontdesk.toml`: the reference of every option, and the base layer.
@@ -39,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) blobs: Blobs,
     pub(crate) journal: Journal,
     pub(crate) quarantine: Quarantine,
+    pub(crate) identity: Identity,
     #[serde(default)]
     pub(crate) phone: BTreeMap<String, connector_phone::Config>,
     #[serde(default)]
@@ -115,6 +117,13 @@ pub(crate) struct Journal {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Identity {
+    pub(crate) blocked: Vec<String>,
+    pub(crate) shared: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Quarantine {
     pub(crate) per_source: u64,
     pub(crate) bytes_per_source: u64,
@@ -183,6 +192,13 @@ impl Config {
                 "[journal] max_bytes: it holds at least two segments, and segment_bytes is at least 65536"
                     .to_owned(),
             );
+        }
+        for (key, list) in [("blocked", &self.identity.blocked), ("shared", &self.identity.shared)] {
+            for text in list.iter().filter(|text| nobodys::address(text).is_none()) {
+                wrong.push(format!(
+                    "[identity] {key}: `{text}` is neither a number as +380441234567 nor an e-mail address"
+                ));
+            }
         }
         if let Err(Wrong(more)) = Sources::read(self) {
             wrong.extend(more);
@@ -303,12 +319,10 @@ impl Provider for Environment {
             let added = keys.first().is_some_and(|section| NAMED.contains(&section.as_str()));
             let last = keys.last().map_or("", String::as_str);
             let value = match lookup(&defaults, &keys) {
-                None if added && LISTS.contains(&last) => {
-                    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                    Value::from(items.map(str::to_owned).collect::<Vec<_>>())
-                }
+                None if added && LISTS.contains(&last) => list(text),
                 None if added && NUMBERS.iter().any(|end| last.ends_with(end)) => number(text),
                 None if added && last == "agent_name" => truth(text),
+                Some(Value::Array(..)) => list(text),
                 Some(Value::Num(..)) => number(text),
                 Some(Value::Bool(..)) => truth(text),
                 _ => Value::from(text.clone()),
@@ -317,6 +331,11 @@ impl Provider for Environment {
         }
         Ok(Profile::Default.collect(root))
     }
+}
+
+fn list(text: &str) -> Value {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Value::from(items.map(str::to_owned).collect::<Vec<_>>())
 }
 
 /// What is no number stays a text, to be refused with its key.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use bus::Bus;
-use connector::{Clock, Connector, Courier, Cursors, Supervisor};
+use connector::{Clock, Connector, Courier, Cursors, Intake, Supervisor};
 use connector_email::NotTaken;
 use contact::{Channel, SourceName};
 use intake::{Door, QuarantineDoor};
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::cursors::{FileCursors, KvCursors};
 use crate::demo;
 use crate::live::{RecordedChats, Signs};
+use crate::nobodys::{Careful, Nobodys};
 use crate::pipe::{HandIn, Refused};
 use crate::sources::Sources;
 use crate::wire::{Roles, StoreSlot, open_door};
@@ -69,8 +70,13 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
         ground.doors.spawn(task.run(ground.door_stop.clone()));
         anyhow::Ok(door)
     };
+    let nobodys = Arc::new(Nobodys::read(&config.identity, ground.sources));
+    let careful = |intake: Door| -> Arc<dyn Intake> {
+        Arc::new(Careful { intake: Arc::new(intake), nobodys: nobodys.clone() })
+    };
     let contacts = journal("contacts", Lane::contacts(bus.clone()))?;
     opened.contacts = Some(contacts.clone());
+    let contacts = careful(contacts);
     if roles.contains(&RoleName::Phone) {
         let suspects = journal("quarantine", Lane::quarantine(bus.clone()))?;
         opened.add(
@@ -80,7 +86,7 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
                     body_limit: config.http.body_limit_bytes,
                     body_timeout: Duration::from_secs(config.http.body_timeout_s),
                     ..connector_phone::Doors::new(
-                        Arc::new(contacts.clone()),
+                        contacts.clone(),
                         Arc::new(QuarantineDoor::new(suspects, clock.clone())),
                         clock.clone(),
                         ground.public_url.clone(),
@@ -97,12 +103,8 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
         } else {
             Arc::new(KvCursors::new(bus))
         };
-        let mailboxes = connector_email::Doors::new(
-            Arc::new(contacts.clone()),
-            Arc::new(imports),
-            cursors,
-            clock.clone(),
-        );
+        let mailboxes =
+            connector_email::Doors::new(contacts.clone(), careful(imports), cursors, clock.clone());
         opened.add(connector_email::connect(&ground.sources.mailboxes, &mailboxes)?, ground);
         opened.pipe = Some(pipe(ground.sources.clone(), mailboxes));
     }
@@ -110,7 +112,7 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
         let doors = connector_chat::Doors {
             sockets: ground.doors.clone(),
             ..connector_chat::Doors::new(
-                Arc::new(contacts),
+                contacts,
                 Arc::new(RecordedChats(ground.store.clone())),
                 Arc::new(ground.signs.clone()),
                 clock.clone(),

@@ -21,6 +21,7 @@ mod late;
 mod live;
 mod lock;
 mod metric;
+mod nobodys;
 mod outgoing;
 mod pipe;
 mod recorder;

@@ -5,6 +5,9 @@
 //! one process and never twice, whatever is published again; how it ended comes back as a fact through the
 //! journal. Of a try that nobody tells the end of, nobody knows whether it arrived.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,4 +9,9 @@
 //! due, and whether it was in time).
 
 pub mod calendar;
+pub mod expression;
+pub mod facts;
 pub mod hours;
+pub mod order;
+pub mod promise;
+pub mod rules;

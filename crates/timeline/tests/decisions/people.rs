@@ -369,3 +369,23 @@ fn of_two_mails_under_one_id_the_survivors_is_answered_however_they_came() {
     let contacts = whole.projections().1;
     assert_eq!(contacts[0].conversation, contacts[3].conversation, "the elder's mail was the first");
 }
+
+#[test]
+fn what_was_done_to_a_conversation_that_is_no_more_is_done_to_the_one_it_goes_on_in() {
+    let withheld = call(0, "c0", None, Some(contact::Outcome::Missed));
+    let mut memory = told(vec![withheld, missed(1, number(1))]);
+    let who = holder(&memory, &number(1));
+    let theirs = memory.open().into_iter().find(|row| row.client == Some(who)).unwrap().id;
+    memory.act(deed(2, Deed::Assign { conversation: theirs, to: Some("mia".to_owned()) })).unwrap();
+    let row = memory.rows.contacts.values().find(|row| row.client.is_none()).unwrap().clone();
+    memory
+        .act(deed(3, Deed::Move { contact: row.id, client: Some(who), reason: "her voice".to_owned() }))
+        .unwrap();
+
+    // Had it been hers, her own missed call would have been one more of the same matter.
+    let [open] = memory.open()[..] else { panic!("{:?}", memory.open()) };
+    assert_eq!((Some(open.id), open.assignee.as_deref()), (row.conversation, Some("mia")));
+    let gone = &memory.rows.conversations[&theirs];
+    assert_eq!((gone.status, gone.continued_in, &gone.callback), (Status::Resolved, Some(open.id), &None));
+    assert_eq!(memory.replayed().everything(), memory.everything());
+}
