@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures this checkout: Frontdesk beside a hand-made pipeline with no features, in one run of about five minutes,
+# Measures this checkout: Frontdesk beside a hand-made pipeline with no features, in one run of about eight minutes,
 # for SQLite and then PostgreSQL. Installs what is missing, builds release, prints a table of ratios and their targets.
 # Arguments go to the benchmark: --json for JSON lines, --quick to see that it works, --store, --only, --help.
 set -euo pipefail

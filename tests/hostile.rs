@@ -22,7 +22,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// anybody waited for it.
 const SOON: Duration = Duration::from_secs(10);
 /// What the program may ever have in memory, in MiB: the largest mail a few times over, and itself.
-const MOST_MEMORY: u64 = 640;
+const MOST_MEMORY: u64 = 500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_mails_are_kept_as_they_are_and_stop_nobody() {
@@ -31,10 +31,14 @@ async fn hostile_mails_are_kept_as_they_are_and_stop_nobody() {
     let mut app = setup.start().await;
     let (agent, pbx) = (app.agent("supervisor").await, app.pbx());
 
-    let head = |name: &str| format!("From: eve@client.example\r\nMessage-ID: <{name}@x>\r\nSubject: {name}\r\n");
+    let head =
+        |name: &str| format!("From: eve@client.example\r\nMessage-ID: <{name}@x>\r\nSubject: {name}\r\n");
     let mail = |name: &str, rest: &[u8]| [head(name).as_bytes(), rest].concat();
-    let nested: String = (0..10_000).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n")).collect();
-    let parts = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\nx\r\n".repeat(50_000));
+    let nested: String = (0..10_000)
+        .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"))
+        .collect();
+    let parts =
+        format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\nx\r\n".repeat(50_000));
     let line = format!("{}\r\n", "QUJD".repeat(19));
     let large = format!(
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nsee the file\r\n--b\r\nContent-Type: a/b; name=f\r\n\
@@ -80,7 +84,9 @@ async fn hostile_mails_are_kept_as_they_are_and_stop_nobody() {
     })
     .await;
     let letter = agent.get(&format!("/v1/dead-letters/{}", letters[0]["id"].as_str().expect("an id"))).await;
-    assert_eq!((&letter["source"], &letter["text"]), (&json!("email/support"), &json!("\r\n \r\n")), "{letter}");
+    let event: Value = serde_json::from_str(letter["text"].as_str().expect("the event")).expect("JSON");
+    let raw = event.pointer("/data/raw/text");
+    assert_eq!((&letter["source"], raw), (&json!("email/support"), Some(&json!("\r\n \r\n"))), "{letter}");
 
     // The refused one is nowhere, and everybody who called is there.
     let kept = agent.all("/v1/contacts?channel=email").await.expect("a list");
@@ -128,7 +134,8 @@ async fn raw_of(agent: &Agent, subject: &str) -> Vec<u8> {
     let id = eventually("the mail is recorded", PATIENCE, async || {
         let all = agent.all("/v1/contacts?channel=email").await?;
         let one = all.iter().find(|one| one["content"]["subject"] == subject);
-        one.and_then(|one| one["id"].as_str().map(str::to_owned)).ok_or_else(|| format!("{} others", all.len()))
+        one.and_then(|one| one["id"].as_str().map(str::to_owned))
+            .ok_or_else(|| format!("{} others", all.len()))
     })
     .await;
     let answer = agent.try_ask(Method::GET, &format!("/v1/contacts/{id}/raw")).await.expect("an answer");
@@ -141,7 +148,9 @@ async fn is_unharmed(app: &App) {
     app.well().await;
     assert!(!app.log().contains("panicked"), "something panicked");
     let status = fs::read_to_string(format!("/proc/{}/status", app.process().pid)).expect("it runs");
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let most = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     let most = most.expect("the kernel tells it") / 1024;
     eprintln!("at most {most} MiB");
     assert!(most < MOST_MEMORY, "{most} MiB");
@@ -220,6 +229,7 @@ async fn is_served(socket: &mut Socket, id: &str) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a token is good for some time from now")]
 async fn hostile_visitors_are_shown_out_and_the_polite_are_served() {
     let setup = Setup::up().line().widget().with("http.header_timeout_s", 1);
     let setup = setup.with("chat.site.origins", SITE).with("chat.site.proxies", "127.0.0.1");
@@ -244,7 +254,8 @@ async fn hostile_visitors_are_shown_out_and_the_polite_are_served() {
     let now = jiff::Timestamp::now().as_second();
     let claims = json!({"sub": "42", "exp": now + 600, "email": "olena@client.example"});
     let genuine = token(&claims, IDENTITY);
-    let (body, signature) = genuine.split_once('.').and_then(|(_, rest)| rest.split_once('.')).expect("three parts");
+    let (body, signature) =
+        genuine.split_once('.').and_then(|(_, rest)| rest.split_once('.')).expect("three parts");
     let tokens = [
         (token(&claims, "another-secret-that-is-long-enough-0123"), "bad_token"),
         (token(&json!({"sub": "42", "exp": now - 60}), IDENTITY), "expired_token"),
@@ -297,7 +308,8 @@ async fn hostile_visitors_are_shown_out_and_the_polite_are_served() {
     drop(silent.split_off(10));
 
     // A flood, which is shown out, beside two who are served.
-    let mut flood = eventually("a place is free again", PATIENCE, async || open(&app, Some(SITE), FLOOD).await).await;
+    let mut flood =
+        eventually("a place is free again", PATIENCE, async || open(&app, Some(SITE), FLOOD).await).await;
     let (mut polite, _) = welcomed(&app, POLITE, None).await;
     say(&mut flood, &json!({"type": "hello"})).await;
     let secret = hear(&mut flood).await.expect("a welcome")["visitor"].as_str().expect("a secret").to_owned();
@@ -334,7 +346,8 @@ async fn hostile_visitors_are_shown_out_and_the_polite_are_served() {
     };
     let ((), (acks, errors, code), worst) = tokio::join!(talk, listen, served);
     assert!(worst < SOON, "somebody polite waited for {worst:?}");
-    assert!((1..=60).contains(&acks) && errors >= 1, "{acks} taken, {errors} refused");
+    // Sixty at once and then one a second, for as long as it is let.
+    assert!((1..=120).contains(&acks) && errors >= 1, "{acks} taken, {errors} refused");
     assert!(matches!(code, None | Some(4008)), "{code:?}");
 
     // What was acknowledged is there, also of the flood, and nothing else.

@@ -2,6 +2,7 @@
 //! and a reader of the feed that comes back all along sees no gap and no repetition.
 
 use rustix::process::Signal;
+use tokio_util::task::TaskTracker;
 use tests::account::{balances, balances_beside};
 use tests::post::mail;
 use tests::process::Known;
@@ -136,10 +137,11 @@ async fn every_door_keeps_its_word(database: Database) {
     let agent = app.agent("reader").await;
     let follower = agent.follow();
     let load = Load::start(&[app.pbx()], 0..CALLS / 2, &mut random);
+    let visitors = TaskTracker::new();
     let chats: Vec<_> = (0..VISITORS)
         .map(|nth| {
             let mut visitor = Visitor::new(&app.url());
-            tokio::spawn(async move {
+            visitors.spawn(async move {
                 visitor.connect().await;
                 for line in 0..LINES {
                     visitor.say(&format!("v{nth}-{line}"), &format!("line {line} of {nth}")).await;

@@ -62,9 +62,14 @@ const WORDS: [&str; 40] = [
 /// Of them, the English ones.
 const ENGLISH: usize = 24;
 
-/// A mail server and what is sent to it.
+/// A mail server and who writes to it.
 pub(crate) struct Post {
     dovecot: Dovecot,
+    writer: Writer,
+}
+
+/// Writes mails; no two alike.
+struct Writer {
     random: Random,
     next: u32,
     date: String,
@@ -77,7 +82,7 @@ impl Post {
         #[expect(clippy::disallowed_methods, reason = "we play the mail system here, and it has a clock")]
         let now = jiff::Timestamp::now();
         let date = rfc2822::to_string(&now.to_zoned(TimeZone::UTC)).context("could not write the time")?;
-        Ok(Some(Self { dovecot, random: Random(0xd0_7ec0), next: 0, date }))
+        Ok(Some(Self { dovecot, writer: Writer { random: Random(0xd0_7ec0), next: 0, date } }))
     }
 
     /// The port on which it speaks IMAP in clear: TLS would cost both sides the same.
@@ -101,9 +106,9 @@ impl Post {
 
     /// Puts so many new mails into the mailboxes of all of these users, the same into each.
     pub(crate) fn fill(&mut self, users: &[&str], count: usize) -> anyhow::Result<Numbers> {
-        let first = self.next;
+        let first = self.writer.next;
         for _ in 0..count {
-            let mail = self.mail();
+            let mail = self.writer.mail();
             for user in users {
                 self.put(user, &mail)?;
             }
@@ -116,8 +121,14 @@ impl Post {
         self.dovecot.deliver(user, FOLDER, mail.as_bytes(), None).context("Dovecot did not take a mail")
     }
 
-    /// The next mail.
+    /// A new mail.
     pub(crate) fn mail(&mut self) -> String {
+        self.writer.mail()
+    }
+}
+
+impl Writer {
+    fn mail(&mut self) -> String {
         let number = self.next;
         self.next += 1;
         let sender = number % SENDERS;
@@ -211,4 +222,31 @@ fn subject(number: u32) -> String {
         write!(subject, " {}", WORDS.get(random.place(ENGLISH)).copied().unwrap_or_default()).ok();
     }
     subject
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::numbers::number_of;
+
+    #[test]
+    fn mails_are_of_every_kind_and_size_and_know_their_number() {
+        let mut writer =
+            Writer { random: Random(7), next: SENDERS, date: "Sat, 21 Nov 2026 10:00:00 +0000".into() };
+        let mails: Vec<String> = (0..300).map(|_| writer.mail()).collect();
+        for (place, mail) in mails.iter().enumerate() {
+            assert!((2_000..24_000).contains(&mail.len()), "{} bytes", mail.len());
+            let id = mail.split("\r\nMessage-ID: <").nth(1).unwrap();
+            assert_eq!(number_of(id.as_bytes()), Some(SENDERS + place as u32));
+        }
+        for kind in ["text/plain", "alternative", "mixed"] {
+            let begins = mails.iter().filter(|mail| {
+                let first = mail.split("\r\nContent-Type: ").nth(1).unwrap();
+                first.lines().next().unwrap().contains(kind)
+            });
+            assert!(begins.count() > 15, "{kind}");
+        }
+        let answers = mails.iter().filter(|mail| mail.contains("In-Reply-To")).count();
+        assert!((90..=110).contains(&answers), "{answers}");
+    }
 }

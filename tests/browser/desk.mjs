@@ -73,7 +73,10 @@ class Desk {
     }
 
     async end() {
-        await this.kill9();
+        // As an operator stops it, so that its own children are gone before their folder is.
+        this.child.kill('SIGTERM');
+        this.child.kill('SIGCONT');
+        await this.ended;
         rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     }
 

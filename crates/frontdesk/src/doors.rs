@@ -45,7 +45,9 @@ pub(crate) struct Ground<'a> {
     pub(crate) stop: &'a CancellationToken,
     /// Ends the journals, after everything that writes into them.
     pub(crate) door_stop: &'a CancellationToken,
-    pub(crate) doors: &'a TaskTracker,
+    pub(crate) journals: &'a TaskTracker,
+    /// Holds what writes into the journals, which is waited for first.
+    pub(crate) writers: &'a TaskTracker,
 }
 
 /// The doors of this process.
@@ -67,7 +69,7 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
     }
     let journal = |lane: &'static str, broker: Lane| {
         let (door, task) = open_door(config, lane, broker, ground.blobs, clock)?;
-        ground.doors.spawn(task.run(ground.door_stop.clone()));
+        ground.journals.spawn(task.run(ground.door_stop.clone()));
         anyhow::Ok(door)
     };
     let nobodys = Arc::new(Nobodys::read(&config.identity, ground.sources));
@@ -110,7 +112,7 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
     }
     if roles.contains(&RoleName::Chat) {
         let doors = connector_chat::Doors {
-            sockets: ground.doors.clone(),
+            sockets: ground.writers.clone(),
             ..connector_chat::Doors::new(
                 contacts,
                 Arc::new(RecordedChats(ground.store.clone())),
@@ -128,7 +130,7 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
 impl Doors {
     fn add(&mut self, connector: Connector, ground: &Ground<'_>) {
         for task in connector.tasks {
-            ground.supervisor.watch(task, ground.doors, ground.stop.clone());
+            ground.supervisor.watch(task, ground.writers, ground.stop.clone());
         }
         self.routes = std::mem::take(&mut self.routes).merge(connector.routes);
         self.couriers.extend(connector.couriers);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use connector::{Intake, IntakeError};
 use connector_email::address::canonical;
-use contact::{Content, Event, IdentifierKind, Party, RawBytes};
+use contact::{Content, Direction, Event, IdentifierKind, Party, RawBytes};
 
 use crate::config;
 use crate::sources::Sources;
@@ -39,10 +39,13 @@ impl Nobodys {
 
     /// The event as it may be kept.
     fn apply(&self, event: &mut Event) {
-        for party in event.from.iter_mut().chain(&mut event.to) {
-            if self.is_blocked(party) {
-                party.value = None;
-            }
+        // The client's side alone: that it was our number they called is no harm.
+        let theirs = match event.direction {
+            Direction::Inbound => event.from.as_mut(),
+            Direction::Outbound => event.to.first_mut(),
+        };
+        if let Some(party) = theirs.filter(|party| self.is_blocked(party)) {
+            party.value = None;
         }
         if let Content::Chat(change) = &mut event.content {
             change.proved.retain(|party| !self.is_blocked(party));
@@ -90,7 +93,7 @@ impl Intake for Careful {
 mod tests {
     use super::*;
     use connector::testing::MemoryIntake;
-    use contact::{ChatChange, ChatFact, ContactKey, Direction, EventKey, Trust};
+    use contact::{ChatChange, ChatFact, ContactKey, EventKey, Trust};
 
     fn party(kind: IdentifierKind, value: &str) -> Party {
         Party { kind, value: Some(value.to_owned()), raw: value.to_owned(), name: None }
@@ -116,7 +119,7 @@ mod tests {
             direction: Direction::Inbound,
             trust: Trust::Verified,
             from: Some(phone("+380800500500")),
-            to: vec![phone("+380501234567")],
+            to: vec![phone("+380800500500")],
             content: Content::Chat(Box::new(ChatChange {
                 fact: ChatFact::Identified,
                 proved: vec![
@@ -132,7 +135,7 @@ mod tests {
         careful.accept(event, RawBytes::new("text/plain", "x")).await.unwrap();
         let (kept, _) = memory.accepted().remove(0);
         assert_eq!(kept.from.unwrap().value, None, "a switchboard is nobody");
-        assert_eq!(kept.to[0].value.as_deref(), Some("+380501234567"));
+        assert_eq!(kept.to[0].value.as_deref(), Some("+380800500500"), "which number of ours it was");
         let Content::Chat(change) = kept.content else { panic!("a chat") };
         assert_eq!(change.proved, [phone("+380501234567")]);
         assert_eq!(change.claimed, [phone("+380441112233")], "the shared number is a candidate's reason");

@@ -78,7 +78,8 @@ pub(crate) async fn run(
 
     // The doors.
     let supervisor = Supervisor::default();
-    let journals = TaskTracker::new();
+    // What writes into the journals ends before they do.
+    let (writers, journals) = (TaskTracker::new(), TaskTracker::new());
     let (task_stop, door_stop) = (CancellationToken::new(), CancellationToken::new());
     let signs = Signs::start(bus.clone(), demo::random_hex(8)?, house.clone());
     let open = doors::open(&Ground {
@@ -94,11 +95,10 @@ pub(crate) async fn run(
         supervisor: &supervisor,
         stop: &task_stop,
         door_stop: &door_stop,
-        doors: &journals,
+        journals: &journals,
+        writers: &writers,
     })?;
     let mut app = open.routes;
-    // Ends before the journals do: both write into them.
-    let writers = TaskTracker::new();
     if let Some(hand_in) = open.pipe {
         let pipe = Pipe::open(&config.data)?;
         writers.spawn(pipe.serve(hand_in, task_stop.clone()));

@@ -48,25 +48,54 @@ const PATHS: [&str; 30] = [
 
 fn segment() -> impl Strategy<Value = String> {
     prop_oneof![
-        (select(vec!["cli", "con", "cnv", "ent", "mrg", "clI", ""]), "[0-9a-f]{32}").prop_map(|(kind, id)| format!("{kind}_{id}")),
+        (select(vec!["cli", "con", "cnv", "ent", "mrg", "clI", ""]), "[0-9a-f]{32}")
+            .prop_map(|(kind, id)| format!("{kind}_{id}")),
         Just(format!("cli_{ID}")),
         Just(ID.to_owned()),
         "[0-9a-f]{64}",
         "[a-z0-9._~%-]{0,40}".prop_map(|text| text.replace('%', "%25")),
-        select(vec!["..", "%2e%2e", "%00", "%ff%fe", "%2F", "%F0%9F%98%80", "-1", "*"]).prop_map(str::to_owned),
+        select(vec!["..", "%2e%2e", "%00", "%ff%fe", "%2F", "%F0%9F%98%80", "-1", "*"])
+            .prop_map(str::to_owned),
     ]
 }
 
 fn query() -> impl Strategy<Value = String> {
     let name = select(vec![
-        "limit", "cursor", "phone", "email", "q", "channel", "status", "queue", "assignee", "client", "source", "state", "after",
-        "event", "unverified", "", "%00",
+        "limit",
+        "cursor",
+        "phone",
+        "email",
+        "q",
+        "channel",
+        "status",
+        "queue",
+        "assignee",
+        "client",
+        "source",
+        "state",
+        "after",
+        "event",
+        "unverified",
+        "",
+        "%00",
     ]);
     let value = prop_oneof![
         "[A-Za-z0-9_-]{0,60}",
         ".{0,20}".prop_map(|text| url::form_urlencoded::byte_serialize(text.as_bytes()).collect()),
-        select(vec!["-1", "0", "9223372036854775807", "99999999999999999999", "%2B380441234567", "%", "%ff", "true", "phone", "open", "1e9"])
-            .prop_map(str::to_owned),
+        select(vec![
+            "-1",
+            "0",
+            "9223372036854775807",
+            "99999999999999999999",
+            "%2B380441234567",
+            "%",
+            "%ff",
+            "true",
+            "phone",
+            "open",
+            "1e9"
+        ])
+        .prop_map(str::to_owned),
     ];
     let sound = |pairs: Vec<(&str, String)>| {
         pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
@@ -75,14 +104,35 @@ fn query() -> impl Strategy<Value = String> {
 }
 
 fn body() -> impl Strategy<Value = String> {
-    let field = select(vec!["text", "to", "client", "reason", "name", "role", "segment", "permissions", "conversation", "until", "x"]);
+    let field = select(vec![
+        "text",
+        "to",
+        "client",
+        "reason",
+        "name",
+        "role",
+        "segment",
+        "permissions",
+        "conversation",
+        "until",
+        "x",
+    ]);
     let value = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,40}".prop_map(Value::from),
-        select(vec!["agent", "admin", "me", "deny", "\0", "\u{202e}", "cli_00000000000000000000000000000000"]).prop_map(Value::from),
+        select(vec![
+            "agent",
+            "admin",
+            "me",
+            "deny",
+            "\0",
+            "\u{202e}",
+            "cli_00000000000000000000000000000000"
+        ])
+        .prop_map(Value::from),
         Just(Value::from("й".repeat(30_000))),
         Just(serde_json::json!({"email": "deny", "phone": [[[]]]})),
     ];
@@ -102,8 +152,30 @@ type Asked = (String, Vec<String>, String, &'static str, Vec<(&'static str, Stri
 
 fn request() -> impl Strategy<Value = Asked> {
     let header = (
-        select(vec!["Idempotency-Key", "Last-Event-ID", "If-Match", "If-None-Match", "Range", "Accept", "Content-Type", "Content-Length", "Cookie"]),
-        prop_oneof!["[ -~]{0,300}", select(vec!["0", "-1", "1", "99999999999999999999", "bytes=0-", "text/event-stream", "*/*;q=nan"]).prop_map(str::to_owned)],
+        select(vec![
+            "Idempotency-Key",
+            "Last-Event-ID",
+            "If-Match",
+            "If-None-Match",
+            "Range",
+            "Accept",
+            "Content-Type",
+            "Content-Length",
+            "Cookie",
+        ]),
+        prop_oneof![
+            "[ -~]{0,300}",
+            select(vec![
+                "0",
+                "-1",
+                "1",
+                "99999999999999999999",
+                "bytes=0-",
+                "text/event-stream",
+                "*/*;q=nan"
+            ])
+            .prop_map(str::to_owned)
+        ],
     );
     (
         select(PATHS.to_vec()).prop_map(str::to_owned),

@@ -58,7 +58,11 @@ impl Drop for Fake {
     }
 }
 
-fn serve(mut stream: TcpStream, greeting: &[u8], says: &dyn Fn(&str) -> Option<Vec<u8>>) -> std::io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    greeting: &[u8],
+    says: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> std::io::Result<()> {
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
     stream.write_all(greeting)?;
@@ -122,7 +126,7 @@ const IMAP: [&[u8]; 20] = [
 fn imap(line: &str) -> Vec<u8> {
     let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
     let said = match command {
-        command if command.starts_with("CAPABILITY") => "* CAPABILITY IMAP4rev1\r\n",
+        command if command.starts_with("CAPABILITY") => "* CAPABILITY IMAP4rev1 IDLE\r\n",
         command if command.starts_with("EXAMINE") || command.starts_with("SELECT") => {
             "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] so\r\n* OK [UIDNEXT 2] so\r\n"
         }
@@ -146,6 +150,7 @@ fn read_once(url: &str) -> Result<(String, usize, Option<Mark>), TestCaseError> 
         imap: Some(url.to_owned()),
         password: Some(Secret::new("a password")),
         from: "all".to_owned(),
+        poll_s: 1,
         ..Config::default()
     };
     let source = config.check("support").unwrap();
@@ -163,9 +168,12 @@ fn read_once(url: &str) -> Result<(String, usize, Option<Mark>), TestCaseError> 
 
 #[test]
 fn the_fake_mailbox_is_read_when_nothing_is_wrong_with_it() {
-    let server = Fake::start(b"* OK ready\r\n".to_vec(), |line| {
+    let heard = Mutex::new(0);
+    let server = Fake::start(b"* OK ready\r\n".to_vec(), move |line| {
+        let mut heard = heard.lock().unwrap();
+        *heard += 1;
         // Once all was read, it is over.
-        (!line.contains("NOOP") && !line.contains("IDLE")).then(|| imap(line))
+        (*heard <= 12 && !line.contains("IDLE")).then(|| imap(line))
     });
     let url = format!("imap+insecure://anna@127.0.0.1:{}/INBOX", server.port);
     let (_, kept, mark) = read_once(&url).unwrap();
@@ -190,7 +198,8 @@ proptest! {
             let mut heard = heard.lock().unwrap();
             *heard += 1;
             let genuine = imap(line);
-            (*heard <= 12).then(|| if *heard == nth { wounded(&genuine, &IMAP, &hurt) } else { genuine })
+            // Once all was read, it is over.
+            (*heard <= 12 && !line.contains("IDLE")).then(|| if *heard == nth { wounded(&genuine, &IMAP, &hurt) } else { genuine })
         });
         let url = format!("imap+insecure://anna@127.0.0.1:{}/INBOX", server.port);
         let (why, kept, mark) = read_once(&url)?;

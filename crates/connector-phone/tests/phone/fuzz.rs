@@ -38,7 +38,14 @@ fn suspect(message: &[u8]) -> Suspect {
     let source = source("main-line");
     let (received_at, reason) = (now(), "it has no signature".to_owned());
     let id = "0".repeat(32);
-    Suspect { id, source, received_at, peer: None, reason, request: RawBytes::new("message/http", message).inline() }
+    Suspect {
+        id,
+        source,
+        received_at,
+        peer: None,
+        reason,
+        request: RawBytes::new("message/http", message).inline(),
+    }
 }
 
 /// An event is never much more than what it was made of.

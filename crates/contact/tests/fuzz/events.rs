@@ -163,7 +163,7 @@ proptest! {
 
     #[test]
     fn fuzz_a_name_or_an_id_is_its_own_text_or_none(text in prop_oneof![
-        ".{0,60}", "[a-z]{3,8}/[a-z][a-z0-9_.-]{0,45}", "(cli|con|cnv|ent)_[0-9a-fA-F]{30,34}",
+        ".{0,60}", "(phone|email|chat|desk|fax)/[a-z][a-z0-9-]{0,60}", "[a-z]{3,8}/[a-zA-Z0-9_./-]{0,9}", "(cli|con|cnv|ent)_[0-9a-fA-F]{30,34}",
     ]) {
         if let Ok(source) = text.parse::<SourceName>() {
             prop_assert_eq!(source.as_str(), &text);

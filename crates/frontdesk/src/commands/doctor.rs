@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::say;
 use crate::config::Config;
+use crate::sources::Sources;
 use crate::wire;
 
 /// A disk slower than this holds every promise back.
@@ -27,12 +28,16 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         }
     };
     tell("data folder", flush(&config.data));
-    tell(
-        "sources",
-        crate::sources::Sources::read(config)
-            .map(|sources| count(sources.count(), "configured"))
-            .map_err(Into::into),
-    );
+    match Sources::read(config) {
+        Err(wrong) => tell("sources", Err(wrong.into())),
+        Ok(sources) => {
+            tell("sources", Ok(count(sources.count(), "configured")));
+            for mailbox in sources.mailboxes.values().filter(|mailbox| mailbox.polls()) {
+                let looked = connector_email::look(mailbox).await.map_err(anyhow::Error::msg);
+                tell(mailbox.name().as_str(), looked.map(|()| "the mailbox can be read".to_owned()));
+            }
+        }
+    }
     tell("nats", nats(config).await);
     tell("store", store(config).await);
     tell("address", address(config).await);
