@@ -2,12 +2,12 @@
 //! and a reader of the feed that comes back all along sees no gap and no repetition.
 
 use rustix::process::Signal;
-use tokio_util::task::TaskTracker;
 use tests::account::{balances, balances_beside};
 use tests::post::mail;
 use tests::process::Known;
 use tests::wait::{PATIENCE, when};
 use tests::{App, Database, Load, Nats, Post, Random, Setup, Visitor, eventually, over_both_stores};
+use tokio_util::task::TaskTracker;
 
 /// Enough that each kill meets a working house, few enough for two busy cores.
 const CALLS: usize = 700;

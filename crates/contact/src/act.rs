@@ -83,7 +83,9 @@ pub enum Deed {
         reason: String,
     },
     /// Whoever does this answers, if nobody else does.
-    Claim { conversation: ConversationId },
+    Claim {
+        conversation: ConversationId,
+    },
     /// Who answers; `None` takes it from whoever did.
     Assign {
         conversation: ConversationId,
