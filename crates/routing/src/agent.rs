@@ -1,0 +1,124 @@
+//! Agents: what they can take, whether they are here, and how long they have had nothing new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use contact::Channel;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An agent, by the name their token carries.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AgentName(pub String);
+
+impl fmt::Display for AgentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an agent can take. Set by a supervisor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    pub queues: BTreeSet<String>,
+    pub skills: BTreeSet<String>,
+    /// How many conversations of a channel at once, offers included. A channel that is not named is none.
+    pub capacity: BTreeMap<Channel, u16>,
+}
+
+/// What an agent says about themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    Available,
+    /// Here, and not to be offered anything: a break, the end of a shift. What they have stays theirs.
+    Away,
+    /// Gone home; what they have returns after the grace.
+    Offline,
+}
+
+/// An agent at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    pub profile: Profile,
+    pub presence: Presence,
+    /// Whether they could see an offer: a console of theirs is connected.
+    pub connected: bool,
+    /// Since when they are offline or not connected.
+    pub gone_since: Option<Timestamp>,
+    /// Since when nothing new came to them and nothing of theirs ended.
+    pub idle_since: Timestamp,
+    /// Offers in a row they did not answer at all.
+    pub missed: u16,
+    load: BTreeMap<Channel, u16>,
+}
+
+impl Agent {
+    /// Newly known: offline until they say otherwise.
+    pub(crate) fn new(profile: Profile, at: Timestamp) -> Agent {
+        Agent {
+            profile,
+            presence: Presence::Offline,
+            connected: false,
+            gone_since: Some(at),
+            idle_since: at,
+            missed: 0,
+            load: BTreeMap::new(),
+        }
+    }
+
+    /// Conversations of the channel they have or are offered.
+    pub fn load(&self, channel: Channel) -> u16 {
+        self.load.get(&channel).copied().unwrap_or(0)
+    }
+
+    pub fn has_room(&self, channel: Channel) -> bool {
+        self.load(channel) < self.capacity(channel)
+    }
+
+    /// They would answer an offer.
+    pub fn is_ready(&self) -> bool {
+        self.connected && self.presence == Presence::Available
+    }
+
+    /// They serve the queue and have every skill.
+    pub fn can(&self, queue: &str, skills: &BTreeSet<String>) -> bool {
+        self.profile.queues.contains(queue) && skills.is_subset(&self.profile.skills)
+    }
+
+    pub(crate) fn capacity(&self, channel: Channel) -> u16 {
+        self.profile.capacity.get(&channel).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn has_any_room(&self) -> bool {
+        self.profile.capacity.keys().any(|channel| self.has_room(*channel))
+    }
+
+    pub(crate) fn carries_anything(&self) -> bool {
+        self.load.values().any(|load| *load > 0)
+    }
+
+    pub(crate) fn take(&mut self, channel: Channel) {
+        let load = self.load.entry(channel).or_default();
+        *load = load.saturating_add(1);
+    }
+
+    pub(crate) fn drop(&mut self, channel: Channel) {
+        if let Some(load) = self.load.get_mut(&channel) {
+            *load = load.saturating_sub(1);
+        }
+    }
+
+    pub(crate) fn appear(&mut self, presence: Presence, connected: bool, at: Timestamp) {
+        let was_ready = self.is_ready();
+        (self.presence, self.connected) = (presence, connected);
+        if self.is_ready() && !was_ready {
+            // Who comes back stands behind those who stayed.
+            (self.idle_since, self.missed) = (at, 0);
+        }
+        let here = connected && presence != Presence::Offline;
+        self.gone_since = if here { None } else { Some(self.gone_since.unwrap_or(at)) };
+    }
+}

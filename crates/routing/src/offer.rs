@@ -1,0 +1,335 @@
+//! Who is asked: one agent at a time, until one accepts.
+//!
+//! The first of the waiting list is offered to an agent who is ready (available and connected), serves its
+//! queue, has its skills and has room; of several to the one who spoke with the client last, else to the one
+//! who had nothing new for longest. An offer ends by acceptance, refusal, its time, or because the agent is
+//! gone; then the next one is asked, and who passed rests from that conversation for a while. Work never ends
+//! by itself: with nobody to ask it waits.
+//!
+//! Whatever happens first makes deadlines count that have passed by then, so it does not matter how punctually
+//! anybody looks: an answer after the end of an offer is too late, though nobody noticed the end yet. New
+//! offers are made at the present moment only, because an offer in the past could not have been seen.
+
+use std::collections::BTreeMap;
+
+use contact::{Channel, ConversationId};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Agent, AgentName, Presence};
+use crate::desk::{Change, Desk, Ended, Standing, Work};
+use crate::happening::{Happening, Refusal};
+
+/// How agents are asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Terms {
+    /// How long an offer of a channel stands; 20 s where nothing is said.
+    pub offer_s: BTreeMap<Channel, u32>,
+    /// Who passed is not asked about the same conversation for so long. At least 1: the others come first.
+    pub rest_s: u32,
+    /// A conversation waits so long for the agent who knows the client, if that one is ready and has no room.
+    pub hold_s: u32,
+    /// What an agent had returns to the list when they are gone for so long.
+    pub grace_s: u32,
+    /// After so many unanswered offers in a row an agent counts as away. At least 1.
+    pub missed_offers: u16,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms { offer_s: BTreeMap::new(), rest_s: 60, hold_s: 10, grace_s: 60, missed_offers: 2 }
+    }
+}
+
+const OFFER_S: u32 = 20;
+
+/// What came of a happening.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Already made, in this order, at [`Desk::now`].
+    pub changes: Vec<Change>,
+    pub refused: Option<Refusal>,
+}
+
+impl Desk {
+    /// Decides and changes the desk. Depends on nothing but the desk, the terms, the happening and its moment;
+    /// a moment before the latest counts as the latest.
+    ///
+    /// Afterwards no conversation waits for which [`Desk::candidate`] finds an agent.
+    pub fn decide(&mut self, terms: &Terms, at: Timestamp, happening: &Happening) -> Decided {
+        self.pass(at);
+        let mut turn = Turn { at: self.now(), desk: self, terms, changes: Vec::new() };
+        turn.expire();
+        let refused = turn.take(happening).err();
+        turn.offer();
+        Decided { changes: turn.changes, refused }
+    }
+
+    /// When to say [`Happening::Passed`]; `None`: nothing happens by itself.
+    pub fn next_deadline(&self, terms: &Terms) -> Option<Timestamp> {
+        let offers = self.offers().next().map(|(until, _)| until);
+        let graces = self.agents().filter_map(|(_, agent)| returns_at(agent, terms));
+        let waits = self.waiting().flat_map(|work| {
+            let held = work.arrival.knows.as_ref().and_then(|_| after(work.waits_since, terms.hold_s));
+            work.resting.values().copied().chain(held).filter(|until| *until > self.now())
+        });
+        offers.into_iter().chain(graces).chain(waits).min()
+    }
+
+    /// Who would be offered this now.
+    pub fn candidate(&self, terms: &Terms, work: &Work, at: Timestamp) -> Option<&AgentName> {
+        self.candidate_of(self.agents(), terms, work, at)
+    }
+
+    /// What an agent who asks for work should take: the first that waits for somebody like them.
+    pub fn next_for(&self, name: &AgentName) -> Option<ConversationId> {
+        let agent = self.agent(name)?;
+        self.waiting()
+            .find(|work| {
+                let arrival = &work.arrival;
+                agent.has_room(arrival.channel) && agent.can(&arrival.queue, &arrival.skills)
+            })
+            .map(|work| work.arrival.place.conversation)
+    }
+
+    fn candidate_of<'a>(
+        &self,
+        agents: impl Iterator<Item = (&'a AgentName, &'a Agent)>,
+        terms: &Terms,
+        work: &Work,
+        at: Timestamp,
+    ) -> Option<&'a AgentName> {
+        let (arrival, knows) = (&work.arrival, work.arrival.knows.as_ref());
+        let would = |name: &AgentName, agent: &Agent| {
+            agent.is_ready() && agent.can(&arrival.queue, &arrival.skills) && !work.rests(name, at)
+        };
+        // The one who knows the client is worth a short wait, if they are about to be free.
+        let held = knows.and_then(|name| Some((name, self.agent(name)?))).is_some_and(|(name, agent)| {
+            would(name, agent)
+                && !agent.has_room(arrival.channel)
+                && agent.capacity(arrival.channel) > 0
+                && after(work.waits_since, terms.hold_s).is_some_and(|until| at < until)
+        });
+        if held {
+            return None;
+        }
+        agents
+            .filter(|(name, agent)| agent.has_room(arrival.channel) && would(name, agent))
+            .min_by_key(|(name, agent)| (Some(*name) != knows, agent.idle_since, *name))
+            .map(|(name, _)| name)
+    }
+}
+
+/// One happening on its way through the desk.
+struct Turn<'a> {
+    at: Timestamp,
+    desk: &'a mut Desk,
+    terms: &'a Terms,
+    changes: Vec<Change>,
+}
+
+impl Turn<'_> {
+    fn put(&mut self, change: Change) {
+        self.desk.apply(self.at, &change);
+        self.changes.push(change);
+    }
+
+    /// Lets everything end whose time has come.
+    fn expire(&mut self) {
+        while let Some(conversation) = self.desk.ended_by(self.at) {
+            let Some(agent) = self.end_offer(conversation, Ended::TimedOut) else {
+                break;
+            };
+            let silent = |agent: &Agent| agent.is_ready() && agent.missed >= self.terms.missed_offers.max(1);
+            if self.desk.agent(&agent).is_some_and(silent) {
+                self.put(Change::Appears { agent: agent.clone(), presence: Presence::Away, connected: true });
+                self.rescind_all(&agent);
+            }
+        }
+        let gone = |(name, agent): (&AgentName, &Agent)| {
+            returns_at(agent, self.terms).filter(|at| *at <= self.at).map(|_| name.clone())
+        };
+        let gone: Vec<AgentName> = self.desk.agents().filter_map(gone).collect();
+        for agent in gone {
+            self.return_all(&agent);
+        }
+    }
+
+    fn take(&mut self, happening: &Happening) -> Result<(), Refusal> {
+        match happening {
+            Happening::Arrived(arrival) => {
+                let assigned = |work: &Work| matches!(work.standing, Standing::Assigned { .. });
+                if !self.desk.work(arrival.place.conversation).is_some_and(assigned) {
+                    self.put(Change::Waits(arrival.clone()));
+                }
+            }
+            Happening::Left(conversation) => {
+                self.desk.work(*conversation).ok_or(Refusal::NotHere)?;
+                self.end_offer(*conversation, Ended::Rescinded);
+                self.put(Change::Left { conversation: *conversation });
+            }
+            Happening::Accepted { conversation, agent, number } => {
+                if self.is_offered(*conversation, agent, *number)? {
+                    self.put(Change::Assigned { conversation: *conversation, agent: agent.clone() });
+                }
+            }
+            Happening::Declined { conversation, agent, number } => {
+                if self.is_offered(*conversation, agent, *number)? {
+                    self.end_offer(*conversation, Ended::Declined);
+                }
+            }
+            Happening::Claimed { conversation, agent } => self.claim(*conversation, agent)?,
+            Happening::GivenBack { conversation, agent } => {
+                match self.desk.work(*conversation).map(|work| &work.standing) {
+                    Some(Standing::Assigned { agent: by }) if by == agent => {
+                        self.give_back(*conversation, agent, true)
+                    }
+                    Some(Standing::Assigned { agent: by }) => return Err(Refusal::Taken { by: by.clone() }),
+                    _ => return Err(Refusal::NotHere),
+                }
+            }
+            Happening::Profiled { agent, profile } => {
+                self.put(Change::Profiled { agent: agent.clone(), profile: profile.clone() });
+            }
+            Happening::Presence { agent, presence } => {
+                let connected = self.known(agent)?.connected;
+                self.appear(agent, *presence, connected);
+            }
+            Happening::Connected { agent, connected } => {
+                let presence = self.known(agent)?.presence;
+                self.appear(agent, presence, *connected);
+            }
+            Happening::Removed(agent) => {
+                self.known(agent)?;
+                self.rescind_all(agent);
+                self.return_all(agent);
+                self.put(Change::Removed { agent: agent.clone() });
+            }
+            Happening::Passed => {}
+        }
+        Ok(())
+    }
+
+    /// Offers what waits, in its order, while somebody has room.
+    fn offer(&mut self) {
+        let mut free = self.free();
+        let mut place = None;
+        while !free.is_empty() {
+            let Some(next) = self.desk.first_after(place) else {
+                break;
+            };
+            place = Some(next);
+            let Some(work) = self.desk.work(next.conversation) else {
+                continue;
+            };
+            let agents = free.iter().filter_map(|name| Some((name, self.desk.agent(name)?)));
+            let Some(agent) = self.desk.candidate_of(agents, self.terms, work, self.at).cloned() else {
+                continue;
+            };
+            let offer_s = self.terms.offer_s.get(&work.arrival.channel).copied().unwrap_or(OFFER_S);
+            let until = after(self.at, offer_s.max(1)).unwrap_or(Timestamp::MAX);
+            let number = self.desk.next_number();
+            self.put(Change::Offered { conversation: next.conversation, agent, number, until });
+            free = self.free();
+        }
+    }
+
+    fn free(&self) -> Vec<AgentName> {
+        let free = self.desk.agents().filter(|(_, agent)| agent.is_ready() && agent.has_any_room());
+        free.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn claim(&mut self, conversation: ConversationId, name: &AgentName) -> Result<(), Refusal> {
+        let agent = self.known(name)?;
+        if agent.gone_since.is_some() {
+            return Err(Refusal::NotAtWork { agent: name.clone() });
+        }
+        let work = self.desk.work(conversation).ok_or(Refusal::NotHere)?;
+        match &work.standing {
+            Standing::Assigned { agent: by } if by == name => return Ok(()),
+            Standing::Assigned { agent: by } => return Err(Refusal::Taken { by: by.clone() }),
+            // Their room is kept for it already.
+            Standing::Offered { agent: by, .. } if by == name => {}
+            _ if !agent.has_room(work.arrival.channel) => return Err(Refusal::Full { agent: name.clone() }),
+            Standing::Waiting => {}
+            // Who takes it is faster than who was asked.
+            Standing::Offered { .. } => {
+                self.end_offer(conversation, Ended::Rescinded);
+            }
+        }
+        self.put(Change::Assigned { conversation, agent: name.clone() });
+        Ok(())
+    }
+
+    /// Whether this offer is open. An agent who has the conversation may say so twice.
+    fn is_offered(
+        &self,
+        conversation: ConversationId,
+        name: &AgentName,
+        number: u64,
+    ) -> Result<bool, Refusal> {
+        match &self.desk.work(conversation).ok_or(Refusal::Over)?.standing {
+            Standing::Offered { agent, number: open, .. } if agent == name && *open == number => Ok(true),
+            Standing::Assigned { agent } if agent == name => Ok(false),
+            Standing::Assigned { agent } => Err(Refusal::Taken { by: agent.clone() }),
+            _ => Err(Refusal::Over),
+        }
+    }
+
+    fn appear(&mut self, agent: &AgentName, presence: Presence, connected: bool) {
+        self.put(Change::Appears { agent: agent.clone(), presence, connected });
+        if self.desk.agent(agent).is_some_and(|agent| !agent.is_ready()) {
+            self.rescind_all(agent);
+        }
+    }
+
+    /// Ends an open offer and says whose it was.
+    fn end_offer(&mut self, conversation: ConversationId, how: Ended) -> Option<AgentName> {
+        let Standing::Offered { agent, number, .. } = self.desk.work(conversation)?.standing.clone() else {
+            return None;
+        };
+        let passed = how != Ended::Rescinded;
+        let rests_until = if passed { after(self.at, self.terms.rest_s.max(1)) } else { None };
+        self.put(Change::OfferEnded { conversation, agent: agent.clone(), number, how, rests_until });
+        Some(agent)
+    }
+
+    fn rescind_all(&mut self, name: &AgentName) {
+        let theirs =
+            |work: &&Work| matches!(&work.standing, Standing::Offered { agent, .. } if agent == name);
+        for conversation in self.every(theirs) {
+            self.end_offer(conversation, Ended::Rescinded);
+        }
+    }
+
+    fn return_all(&mut self, name: &AgentName) {
+        let theirs = |work: &&Work| matches!(&work.standing, Standing::Assigned { agent } if agent == name);
+        for conversation in self.every(theirs) {
+            self.give_back(conversation, name, false);
+        }
+    }
+
+    fn give_back(&mut self, conversation: ConversationId, agent: &AgentName, passes: bool) {
+        let rests_until = if passes { after(self.at, self.terms.rest_s.max(1)) } else { None };
+        self.put(Change::Returned { conversation, agent: agent.clone(), rests_until });
+    }
+
+    fn every(&self, wanted: impl Fn(&&Work) -> bool) -> Vec<ConversationId> {
+        self.desk.all().filter(wanted).map(|work| work.arrival.place.conversation).collect()
+    }
+
+    fn known(&self, name: &AgentName) -> Result<&Agent, Refusal> {
+        self.desk.agent(name).ok_or_else(|| Refusal::NotAtWork { agent: name.clone() })
+    }
+}
+
+/// When what an agent has returns, if they are gone.
+fn returns_at(agent: &Agent, terms: &Terms) -> Option<Timestamp> {
+    let since = agent.gone_since.filter(|_| agent.carries_anything())?;
+    after(since, terms.grace_s)
+}
+
+fn after(at: Timestamp, seconds: u32) -> Option<Timestamp> {
+    at.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok()
+}
