@@ -20,10 +20,10 @@ use crate::config::{After, Source};
 use crate::cursor::{Lane, Position};
 use crate::doors::Doors;
 use crate::session::{Listed, Selected, Session, Woken};
-use crate::take::{self, Arrived, State};
+use crate::take;
 use crate::trouble::Trouble;
 pub(crate) use fetch::BEGINNING;
-use fetch::{Batch, Fetched, Fragile};
+use fetch::{Batch, Fetched, Fragile, Read};
 use mark::Held;
 
 /// An IDLE lasts no longer: servers end it after 30 minutes, some networks after ten.
@@ -139,7 +139,7 @@ impl Reader {
         woken
     }
 
-    /// Everything from the cursor on. While one batch is handed over the next is fetched.
+    /// Everything from the cursor on. While one batch is handed over the next is fetched and read.
     async fn read_new(&self, session: &Session, memory: &mut Memory) -> Result<(), Trouble> {
         let position = memory.held()?.position.clone();
         let uids = search(session, &position, position.next, None).await?;
@@ -167,7 +167,6 @@ impl Reader {
                         let fetched = self.fetch(session, fragile, &batch, Some(room)).await;
                         Some((batch, fetched))
                     });
-                let done = done?;
                 self.settle(session, memory, &done).await?;
                 memory.worked = true;
                 behind.less(done.len());
@@ -185,32 +184,22 @@ impl Reader {
     }
 
     /// Returns when all of them are kept, however long the intake refuses.
-    async fn hand_over(&self, position: &Position, fetched: Fetched) -> Result<Vec<Done>, Trouble> {
+    async fn hand_over(&self, position: &Position, fetched: Fetched) -> Vec<Done> {
         let Fetched { mails, room } = fetched;
-        let (listed, mails): (Vec<Listed>, Vec<Arrived>) = mails.into_iter().unzip();
-        let done: Vec<Done> = listed
-            .into_iter()
-            .zip(&mails)
-            .map(|(listed, mail)| Done {
-                listed,
-                lane: position.lane(listed.uid, listed.arrived_at),
-                lost: matches!(mail.state, State::Lost(_)),
-            })
-            .collect();
-        let events = take::read(self.source.mailbox().clone(), mails, (self.doors.clock)()).await;
-        let events = events.map_err(|error| Trouble::Broken(error.to_string()))?;
-        let (mut live, mut imported) = (Vec::new(), Vec::new());
-        for (one, pair) in done.iter().zip(events) {
-            match one.lane {
-                Lane::Live => live.push(pair),
-                Lane::Import => imported.push(pair),
+        let (mut live, mut imported, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        for Read { listed, lost, event } in mails {
+            let lane = position.lane(listed.uid, listed.arrived_at);
+            done.push(Done { listed, lane, lost });
+            match lane {
+                Lane::Live => live.push(event),
+                Lane::Import => imported.push(event),
             }
         }
         take::keep(&self.source, &self.doors.intake, "live", live).await;
         take::keep(&self.source, &self.doors.imports, "import", imported).await;
         drop(room);
         self.measure(&done);
-        Ok(done)
+        done
     }
 
     /// How long live mails waited in their mailbox.

@@ -85,6 +85,8 @@ struct Live {
     can: Abilities,
     /// The mailbox that mails are moved to was seen or made in this session.
     target_is_there: bool,
+    /// The server told of new mails while it was asked for something else; it will not tell again.
+    news: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -116,7 +118,10 @@ impl Session {
                     return;
                 }
                 job(&mut live);
-                if live.imap.take_all_unsolicited().len() > MOST_UNASKED {
+                let told = live.imap.take_all_unsolicited();
+                let count = told.len();
+                live.news |= told.filter(|told| matches!(told, UnsolicitedResponse::Exists(_))).count() > 0;
+                if count > MOST_UNASKED {
                     return;
                 }
             }
@@ -268,6 +273,9 @@ impl Session {
     /// Waits until the server announces something, for at most `time`.
     pub(crate) async fn idle(&self, time: Duration) -> Result<Woken, Trouble> {
         self.call(0, move |live| {
+            if std::mem::take(&mut live.news) {
+                return Ok(Woken::ByServer);
+            }
             let mut over = None;
             let ended = live.imap.idle().timeout(time).keepalive(false).wait_while(|told| match told {
                 UnsolicitedResponse::Bye { information, .. } => {

@@ -88,29 +88,45 @@ pub async fn hand_in(source: &Source, raw: Vec<u8>, doors: &Doors) -> Result<Tak
     Ok(Taken { key, readable })
 }
 
-/// Reads mails off the async threads: what a stranger wrote may take a moment.
+/// Reads mails off the async threads, on every core: what a stranger wrote may take a moment. In their order.
 pub(crate) async fn read(
     mailbox: Mailbox,
     mails: Vec<Arrived>,
     now: Timestamp,
 ) -> Result<Vec<(Event, RawBytes)>, IntakeError> {
-    let work = move || {
-        let one = |mail: Arrived| {
-            // A mail on which our reader fails is one dead letter, and not the end of its mailbox.
-            let tried = catch_unwind(AssertUnwindSafe(|| event(&mailbox, &mail, now)));
-            let event = tried.unwrap_or_else(|_| {
-                let reason = "our reader failed on it".to_owned();
-                unreadable(&mailbox, &mail.raw, Unreadable { reason, field: None }, now)
-            });
-            (event, RawBytes::new(MAIL, mail.raw))
-        };
-        mails.into_iter().map(one).collect()
-    };
-    // Fails when everything ends, and then nothing is promised any more.
-    tokio::task::spawn_blocking(work).await.map_err(|error| IntakeError::Broken {
-        reason: format!("mails are not read any more: {error}"),
-        retry_after: PAUSES.0,
-    })
+    let mailbox = Arc::new(mailbox);
+    let hands = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = mails.len().div_ceil(hands).max(1);
+    let mut mails = mails.into_iter();
+    let mut working = Vec::with_capacity(hands);
+    loop {
+        let part: Vec<Arrived> = mails.by_ref().take(share).collect();
+        if part.is_empty() {
+            break;
+        }
+        let mailbox = Arc::clone(&mailbox);
+        let work = move || part.into_iter().map(|mail| read_one(&mailbox, mail, now)).collect::<Vec<_>>();
+        working.push(tokio::task::spawn_blocking(work));
+    }
+    let mut events = Vec::new();
+    for part in working {
+        // Fails when everything ends, and then nothing is promised any more.
+        events.extend(part.await.map_err(|error| IntakeError::Broken {
+            reason: format!("mails are not read any more: {error}"),
+            retry_after: PAUSES.0,
+        })?);
+    }
+    Ok(events)
+}
+
+fn read_one(mailbox: &Mailbox, mail: Arrived, now: Timestamp) -> (Event, RawBytes) {
+    // A mail on which our reader fails is one dead letter, and not the end of its mailbox.
+    let tried = catch_unwind(AssertUnwindSafe(|| event(mailbox, &mail, now)));
+    let event = tried.unwrap_or_else(|_| {
+        let reason = "our reader failed on it".to_owned();
+        unreadable(mailbox, &mail.raw, Unreadable { reason, field: None }, now)
+    });
+    (event, RawBytes::new(MAIL, mail.raw))
 }
 
 fn event(mailbox: &Mailbox, mail: &Arrived, now: Timestamp) -> Event {

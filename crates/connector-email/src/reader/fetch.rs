@@ -1,12 +1,12 @@
 //! Getting mails out of a mailbox in batches, and getting past one that cannot be got.
 
-use contact::Unreadable;
+use contact::{Event, RawBytes, Unreadable};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::error;
 
 use super::Reader;
 use crate::session::{Listed, Session};
-use crate::take::{Arrived, State};
+use crate::take::{self, Arrived, State};
 use crate::trouble::Trouble;
 
 /// The most mails fetched by one command.
@@ -30,10 +30,18 @@ impl Batch {
     }
 }
 
-/// Mails as they came, and the room they take.
+/// Mails as they were read, and the room they take.
 pub(super) struct Fetched {
-    pub(super) mails: Vec<(Listed, Arrived)>,
+    pub(super) mails: Vec<Read>,
     pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+/// One mail, read.
+pub(super) struct Read {
+    pub(super) listed: Listed,
+    /// Its server could not give it.
+    pub(super) lost: bool,
+    pub(super) event: (Event, RawBytes),
 }
 
 /// Where fetching broke the session: up to `until` one goes mail by mail.
@@ -140,7 +148,17 @@ impl Reader {
                 }
             }
         }
-        Ok(Fetched { mails, room })
+        Ok(Fetched { mails: self.read(mails).await?, room })
+    }
+
+    /// What they say. Done here, so that the next mails are read while those before are kept.
+    async fn read(&self, mails: Vec<(Listed, Arrived)>) -> Result<Vec<Read>, Trouble> {
+        let (listed, mails): (Vec<Listed>, Vec<Arrived>) = mails.into_iter().unzip();
+        let lost: Vec<bool> = mails.iter().map(|mail| matches!(mail.state, State::Lost(_))).collect();
+        let events = take::read(self.source.mailbox().clone(), mails, (self.doors.clock)()).await;
+        let events = events.map_err(|error| Trouble::Broken(error.to_string()))?;
+        let read = listed.into_iter().zip(lost).zip(events);
+        Ok(read.map(|((listed, lost), event)| Read { listed, lost, event }).collect())
     }
 
     async fn fetch_one(

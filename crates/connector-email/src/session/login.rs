@@ -49,7 +49,7 @@ pub(super) fn login(account: &Account, watch: &Arc<Watch>) -> Result<Live, Troub
     let can = session.capabilities().map_err(|error| trouble("ask what it can", error))?;
     let can =
         Abilities { idle: can.has_str("IDLE"), move_: can.has_str("MOVE"), uidplus: can.has_str("UIDPLUS") };
-    Ok(Live { imap: session, watch: Arc::clone(watch), can, target_is_there: false })
+    Ok(Live { imap: session, watch: Arc::clone(watch), can, target_is_there: false, news: false })
 }
 
 /// Says one thing; to whatever is asked then (the reason of a refusal, in XOAUTH2) it says nothing, upon
