@@ -11,6 +11,7 @@ mod marks;
 mod server;
 mod stage;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connector_email::testing::Dovecot;
@@ -58,6 +59,26 @@ async fn a_mailbox_without_idle_is_polled() {
     let before = server.count("UID SEARCH");
     server.sees("UID SEARCH", before + 3).await;
     assert_eq!(server.count("IDLE"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_told_of_in_between_is_not_waited_for() {
+    let Some(dovecot) = Dovecot::start_or_skip() else { return };
+    let stage = Stage::new();
+    let searches = std::sync::atomic::AtomicUsize::new(0);
+    let server = server::scripted(move |line| {
+        let (tag, command) = line.split_once(' ')?;
+        if command == "IDLE" {
+            // It has told already, and tells nothing any more.
+            return Some("+ idling\r\n".to_owned());
+        }
+        let nth = searches.fetch_add(usize::from(command.starts_with("UID SEARCH")), Ordering::SeqCst);
+        let told = command.starts_with("UID SEARCH") && nth < 4;
+        told.then(|| format!("* 1 EXISTS\r\n* SEARCH\r\n{tag} OK done\r\n"))
+    });
+    let source = stage.source(&server.url(), &dovecot, |config| config.poll_s = 3600);
+    let _running = stage.start(&source);
+    server.sees("UID SEARCH", 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
