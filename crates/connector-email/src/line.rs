@@ -300,7 +300,8 @@ mod tests {
         });
         let began = Instant::now();
         let error = line.read_exact(&mut [0; 100_000]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        // The deadline passes between two reads, or within one, which the system calls by another name.
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
         assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(5));
         drop(line);
         trickle.join().unwrap();
