@@ -155,7 +155,7 @@ pub(crate) async fn open(path: &str, options: &Options) -> Result<portable::Data
     let path = Path::new(path);
     let writing = connect_options(path, options)?;
     let failed = |cause| OpenError::Connect { what: path.display().to_string(), cause };
-    let mut connection = writing.connect().await.map_err(failed)?;
+    let mut connection = connect(&writing, options).await.map_err(failed)?;
     if options.migrate {
         migrated(&mut connection).await?;
     } else {
@@ -176,11 +176,30 @@ pub(crate) async fn open(path: &str, options: &Options) -> Result<portable::Data
     Ok(portable::Database::new(writing, slot, readers, upkeep))
 }
 
+/// The first connection to a new file makes it a WAL one, for which SQLite asks nobody to wait: who comes at
+/// the same moment is refused at once, and comes again.
+async fn connect(to: &SqliteConnectOptions, options: &Options) -> sqlx::Result<SqliteConnection> {
+    let deadline = tokio::time::Instant::now() + options.sqlite_busy_timeout;
+    loop {
+        match to.connect().await {
+            Err(sqlx::Error::Database(refusal))
+                if refusal.code().as_deref() == Some(BUSY) && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// `SQLITE_BUSY`.
+const BUSY: &str = "5";
+
 /// Brings the schema up to date and does nothing else.
 pub(crate) async fn migrate(path: &str, options: &Options) -> Result<(), OpenError> {
     let path = Path::new(path);
     let failed = |cause| OpenError::Connect { what: path.display().to_string(), cause };
-    let mut connection = connect_options(path, options)?.connect().await.map_err(failed)?;
+    let mut connection = connect(&connect_options(path, options)?, options).await.map_err(failed)?;
     migrated(&mut connection).await?;
     connection.close().await.map_err(failed)
 }
