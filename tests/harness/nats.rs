@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::ports::Port;
-use crate::process::{clear_away, ended, signal_to};
+use crate::process::{clear_away, ended, freeze, signal_to};
 use crate::wait::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ impl Nats {
 
     /// Stands still: its connections stay and nothing is answered.
     pub fn freeze(&self) {
-        signal_to(self.child.as_ref().expect("nats-server runs").id(), Signal::STOP);
+        freeze(self.child.as_ref().expect("nats-server runs").id());
     }
 
     /// A copy of everything it keeps. It must not run.

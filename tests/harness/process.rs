@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::wait::eventually;
+use crate::wait::{LOOK_EVERY, PATIENCE, eventually};
 
 /// A process by its id and the moment it began, so that a later one with the same id is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,29 @@ fn stat(pid: u32) -> Option<(Known, u32)> {
 pub fn signal_to(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, signal).expect("could not send a signal to a process of ours");
+}
+
+/// Stops a process of ours; it stands still when this returns.
+///
+/// # Panics
+/// When there is no such process, or it goes on.
+pub fn freeze(pid: u32) {
+    signal_to(pid, Signal::STOP);
+    let begun = Instant::now();
+    while !stands_still(pid) {
+        assert!(begun.elapsed() < PATIENCE, "process {pid} does not stop");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A signal stops the threads of a process one by one, each when it next looks. One that ended stands still.
+fn stands_still(pid: u32) -> bool {
+    let stopped = |task: std::io::Result<fs::DirEntry>| {
+        let stat = fs::read_to_string(task?.path().join("stat"))?;
+        Ok::<_, std::io::Error>(stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
+    };
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    tasks.into_iter().all(|task| stopped(task).unwrap_or(true))
 }
 
 /// Waits until a child of ours has ended.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::support::{House, LIVE, PATIENCE, Store, eventually, payloads, publish_all, subject, text};
+use crate::support::{House, LIVE, PATIENCE, Store, eventually, freeze, kill, payloads, publish_all, subject, text, thaw};
 use ::bus::{Auth, Bus, BusError, Lanes, Link, Options, PublishError, topology};
 use async_nats::jetstream::consumer::DeliverPolicy;
 use bytes::Bytes;
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -162,7 +161,7 @@ async fn a_killed_server_comes_back_on_its_port_and_everything_goes_on() {
         let task = async move { publish_all(&bus, &subject(), payloads("across", 5000)).await };
         house.tracker.spawn(task)
     };
-    signal(first, Signal::KILL);
+    kill(first);
     let mut link = bus.link();
     let risen = link.wait_for(|link| link.connected && link.generation > 0);
     tokio::time::timeout(PATIENCE, risen).await.unwrap().unwrap();
@@ -422,11 +421,11 @@ async fn a_store_that_hangs_is_given_up_at_a_stop_and_its_batch_comes_again() {
 async fn a_frozen_server_is_away_until_it_thaws() {
     let house = House::start().await;
     let bus = house.bus().await;
-    signal(house.server.pid().unwrap(), Signal::STOP);
+    freeze(house.server.pid().unwrap()).await;
     let published = bus.publish(subject(), Bytes::from_static(b"cold"));
-    let error = tokio::time::timeout(Duration::from_secs(10), published).await.unwrap().unwrap_err();
+    let error = tokio::time::timeout(PATIENCE, published).await.unwrap().unwrap_err();
     assert!(matches!(error, PublishError::Away(_)), "{error}");
-    signal(house.server.pid().unwrap(), Signal::CONT);
+    thaw(house.server.pid().unwrap());
     publish_all(&bus, &subject(), payloads("warm", 10)).await;
     house.leave().await;
 }
@@ -482,11 +481,6 @@ async fn raw(house: &House) -> async_nats::jetstream::Context {
     let Auth::User { name, password } = house.server.credentials() else { panic!("no password") };
     let options = async_nats::ConnectOptions::with_user_and_password(name, password);
     async_nats::jetstream::new(options.connect(house.server.url()).await.unwrap())
-}
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{House, PATIENCE, eventually};
+use crate::support::{House, PATIENCE, eventually, freeze, kill, thaw};
 use ::bus::kv::{ATTEMPTS, CURSORS, KvError, MOST_KEY};
 use ::bus::{Auth, Bus};
 use bytes::Bytes;
 use futures::future::join_all;
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 const ONE: Bytes = Bytes::from_static(b"one");
@@ -125,7 +124,7 @@ async fn a_killed_server_forgets_no_value_and_lets_nothing_be_taken_twice() {
         while takers[0].get("k100").await == Ok(None) {
             tokio::task::yield_now().await;
         }
-        signal(pid, Signal::KILL);
+        kill(pid);
     };
     let (answers, ()) = tokio::join!(taking, kill);
     let (mut winners, mut unheard) = ([0; KEYS], [0; KEYS]);
@@ -154,8 +153,7 @@ async fn a_server_that_is_away_is_told_within_a_bound_and_loses_nothing() {
     let bus = house.bus().await;
     let (cursors, attempts) = (bus.kv(&CURSORS), bus.kv(&ATTEMPTS));
     let revision = cursors.create("a", ONE).await.unwrap();
-    signal(house.server.pid().unwrap(), Signal::STOP);
-    // It may answer once more before it stands still.
+    freeze(house.server.pid().unwrap()).await;
     eventually(async || matches!(cursors.get("a").await, Err(KvError::Away(_))), |away| *away).await;
 
     let since = Instant::now();
@@ -171,7 +169,7 @@ async fn a_server_that_is_away_is_told_within_a_bound_and_loses_nothing() {
     assert!(matches!(cursors.get("a").await, Err(KvError::Away(_))));
     assert!(since.elapsed() < Duration::from_secs(1), "took {:?}", since.elapsed());
 
-    signal(house.server.pid().unwrap(), Signal::CONT);
+    thaw(house.server.pid().unwrap());
     tokio::time::timeout(PATIENCE, link.wait_for(|link| link.connected)).await.unwrap().unwrap();
     // The update may have been carried out after the thaw; the value is one of the two.
     let kept = cursors.get("a").await.unwrap().unwrap();
@@ -213,8 +211,4 @@ async fn raw(house: &House) -> async_nats::jetstream::Context {
     let Auth::User { name, password } = house.server.credentials() else { panic!("no password") };
     let options = async_nats::ConnectOptions::with_user_and_password(name, password);
     async_nats::jetstream::new(options.connect(house.server.url()).await.unwrap())
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
 }

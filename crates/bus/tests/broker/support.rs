@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,7 +58,7 @@ impl House {
     pub(crate) async fn rest(&self) {
         self.stop.cancel();
         self.tracker.close();
-        tokio::time::timeout(Duration::from_secs(5), self.tracker.wait()).await.expect("a task did not stop");
+        tokio::time::timeout(PATIENCE, self.tracker.wait()).await.expect("a task did not stop");
     }
 }
 
@@ -185,4 +186,31 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(
         assert!(tokio::time::Instant::now() < deadline, "not in time; last seen: {seen:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The process stands still when this returns: its connections stay and nothing is answered.
+pub(crate) async fn freeze(pid: u32) {
+    signal(pid, Signal::STOP);
+    eventually(async || stands_still(pid), |still| *still).await;
+}
+
+pub(crate) fn thaw(pid: u32) {
+    signal(pid, Signal::CONT);
+}
+
+pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// A signal stops the threads of a process one by one, each when it next looks.
+fn stands_still(pid: u32) -> bool {
+    let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        Ok::<_, std::io::Error>(stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| stopped(task).unwrap_or(true))
 }
