@@ -1,8 +1,9 @@
 //! What a visitor typed about themselves: read, and believed by nobody.
 
+use connector::number::Region;
 use contact::{IdentifierKind, Party};
 
-use crate::address::{self, Region};
+use crate::address;
 use crate::frame::{self, Claims, Code, Fault};
 
 /// The parties that a visitor claims to be. A name alone is a name of `visitor`, the visitor's identifier.

@@ -6,13 +6,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use connector::Secret;
+use connector::number::Region;
+use connector::secret::lenient;
 use contact::{Channel, SourceName};
 use serde::Deserialize;
 
-use crate::address::Region;
 use crate::limits::Bounds;
 use crate::origin::Origins;
-use crate::secret::{Secret, optional};
 use crate::token::Identity;
 
 /// HS256 wants a key as long as its hash (RFC 7518 section 3.2), in bytes.
@@ -31,16 +32,16 @@ pub struct Config {
     /// A file with it.
     pub identity_secret_file: Option<PathBuf>,
     /// What `aud` of a token must name.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "lenient::optional")]
     pub audience: Option<String>,
     /// What `iss` of a token must be.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "lenient::optional")]
     pub issuer: Option<String>,
     /// The country in which a telephone number without a country code is dialled: `UA`.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "lenient::optional")]
     pub region: Option<String>,
     /// The mailbox by which answers go that the visitor does not read, as in `[email.<name>]`.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "lenient::optional")]
     pub mailbox: Option<String>,
     /// The longest line, in characters.
     pub max_text: usize,

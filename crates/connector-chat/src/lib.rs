@@ -116,7 +116,6 @@ mod origin;
 mod page;
 mod poll;
 mod problem;
-pub mod secret;
 mod sessions;
 mod socket;
 mod talk;
@@ -128,8 +127,8 @@ use std::collections::BTreeMap;
 use contact::SourceName;
 
 pub use config::{Config, Problem, Widget};
+pub use connector::Secret;
 pub use door::{Doors, Pace, connect};
-pub use secret::Secret;
 
 /// Every configured widget by its source.
 pub type Widgets = BTreeMap<SourceName, Widget>;

@@ -1,14 +1,15 @@
 //! Who a visitor is by the word of the site: a signed token.
 
+use connector::Secret;
+use connector::number::Region;
 use contact::Party;
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
-use crate::address::{self, Region};
+use crate::address;
 use crate::frame::{Code, clean};
-use crate::secret::Secret;
 
 /// A longer token, in bytes, is refused unread.
 const LONGEST: usize = 8 * 1024;

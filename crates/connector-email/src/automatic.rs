@@ -59,6 +59,9 @@ pub fn automatic(headers: &Headers, parties: &Parties<'_>) -> Option<Automatic> 
             return told(kind, format!("Auto-Submitted: {word}"));
         }
     }
+    if value("x-apple-action").as_deref() == Some("vacation") {
+        return told(AutomaticKind::AutoReply, "X-Apple-Action: VACATION".to_owned());
+    }
     for name in [
         "x-autoreply",
         "x-autorespond",
@@ -154,6 +157,8 @@ mod tests {
             ("Auto-Submitted: No", None),
             ("X-Autoreply: yes", Some(AutoReply)),
             ("X-Autoreply: no", None),
+            ("X-Apple-Action: VACATION", Some(AutoReply)),
+            ("X-Apple-Action: x", None),
             ("Precedence: bulk", Some(Bulk)),
             ("Precedence: first-class", None),
             ("List-Id: <x>", Some(Bulk)),

@@ -7,7 +7,7 @@ use contact::email::Cut;
 use crate::html;
 use crate::mime::{Body, Part, Tree};
 use crate::normalise::{LONGEST_BODY, LONGEST_HTML};
-use crate::text::{clean_text, cut};
+use crate::text::{clean_text, cut, has_odd_bytes};
 
 /// The readable text of a mail.
 pub(crate) struct Read {
@@ -32,11 +32,14 @@ pub(crate) fn read(tree: &Tree<'_>, cuts: &mut BTreeSet<Cut>) -> Read {
     let mut page = String::new();
     let any_html = segments.iter().any(|segment| segment.html.is_some());
     for segment in segments {
-        let read = segment.html.map(|source| html::read(&source));
+        let plain = segment.plain.map(|text| clean_text(&text)).filter(|text| !text.is_empty());
+        let read = segment.html.map(|source| match plain {
+            Some(_) => html::read_beside_text(&source),
+            None => html::read(&source),
+        });
         if read.as_ref().is_some_and(|read| read.cut) {
             cuts.insert(Cut::Html);
         }
-        let plain = segment.plain.map(|text| clean_text(&text)).filter(|text| !text.is_empty());
         let words = match (&plain, &read) {
             (Some(plain), _) => plain.as_str(),
             (None, Some(read)) => read.text.as_str(),
@@ -58,7 +61,9 @@ pub(crate) fn read(tree: &Tree<'_>, cuts: &mut BTreeSet<Cut>) -> Read {
     if cut(&mut text, LONGEST_BODY) {
         cuts.insert(Cut::Text);
     }
-    let page: String = page.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    if has_odd_bytes(&page) {
+        page.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    }
     let mut html = Some(page).filter(|page| any_html && !page.trim().is_empty());
     if html.as_mut().is_some_and(|page| cut(page, LONGEST_HTML)) {
         cuts.insert(Cut::Html);

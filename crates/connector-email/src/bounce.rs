@@ -11,7 +11,7 @@ use crate::mime::{Part, Tree};
 use crate::quote::first_address;
 use crate::text::clean_line;
 use crate::thread;
-use crate::wording::{MOST_LINES, Sign, fate_of, free_form, named_in, reply_code, status_in};
+use crate::wording::{MOST_LINES, Sign, fate_of, free_form, is_daemon, named_in, reply_code, status_in};
 
 /// The most recipients one report is believed to be about.
 pub const MOST_RECIPIENTS: usize = 50;
@@ -28,7 +28,8 @@ pub fn report(tree: &Tree<'_>, subject: &str, text: &str, from: Option<&str>) ->
     let headers = &tree.root.headers;
     let leaves = tree.leaves();
     let form = |kind: &str| leaves.iter().find(|part| part.media_type == kind);
-    let original = original_message_id(&leaves, text);
+    // Only of a report, because it means to look through the whole mail.
+    let original = || original_message_id(&leaves, text);
     let found = |kind, reason: &str, recipients, original| {
         let report = Report { recipients, original_message_id: original };
         Some(Found { kind, reason: reason.to_owned(), report })
@@ -37,7 +38,7 @@ pub fn report(tree: &Tree<'_>, subject: &str, text: &str, from: Option<&str>) ->
         let fields = blocks(&part.text()).into_iter().next().unwrap_or_default();
         let recipients = fields.all("original-rcpt-to").filter_map(first_address).take(MOST_RECIPIENTS);
         let recipients = recipients.map(|address| recipient(address, Fate::Delivered)).collect();
-        return found(AutomaticKind::Complaint, "message/feedback-report", recipients, original);
+        return found(AutomaticKind::Complaint, "message/feedback-report", recipients, original());
     }
     if let Some(part) = form("message/disposition-notification") {
         let fields = blocks(&part.text()).into_iter().next().unwrap_or_default();
@@ -51,23 +52,23 @@ pub fn report(tree: &Tree<'_>, subject: &str, text: &str, from: Option<&str>) ->
                 AutomaticKind::Bounce,
                 "message/disposition-notification: deleted unread",
                 recipients,
-                about.or(original),
+                about.or_else(original),
             );
         }
         return found(
             AutomaticKind::Receipt,
             "message/disposition-notification",
             Vec::new(),
-            about.or(original),
+            about.or_else(original),
         );
     }
-    let complains = subject.to_lowercase().starts_with("complaint about message from");
-    if complains && from == Some("staff@hotmail.com") {
+    if from == Some("staff@hotmail.com") && subject.to_lowercase().starts_with("complaint about message from")
+    {
         return found(
             AutomaticKind::Complaint,
             "a complaint by its sender and its subject",
             Vec::new(),
-            original,
+            original(),
         );
     }
     let forms: Vec<_> = leaves
@@ -84,15 +85,21 @@ pub fn report(tree: &Tree<'_>, subject: &str, text: &str, from: Option<&str>) ->
         recipients = delivery_status(text);
     }
     recipients.truncate(MOST_RECIPIENTS);
-    if !recipients.is_empty() {
-        return found(kind_of(&recipients), "message/delivery-status", recipients, original);
-    }
     let failed: Vec<_> = headers
         .all("x-failed-recipients")
         .flat_map(|value| value.split(','))
         .filter_map(first_address)
         .take(MOST_RECIPIENTS)
         .collect();
+    if let ([only], [address]) = (recipients.as_mut_slice(), failed.as_slice())
+        && !only.address.contains('@')
+    {
+        // The form has the file or the program that the mail was for in the end.
+        only.address.clone_from(address);
+    }
+    if !recipients.is_empty() {
+        return found(kind_of(&recipients), "message/delivery-status", recipients, original());
+    }
     if !failed.is_empty() {
         let (status, _) = reply_code(text);
         let fate = fate_of(text, status.as_deref());
@@ -100,7 +107,7 @@ pub fn report(tree: &Tree<'_>, subject: &str, text: &str, from: Option<&str>) ->
             .into_iter()
             .map(|address| Recipient { status: status.clone(), ..recipient(address, fate) })
             .collect();
-        return found(AutomaticKind::Bounce, "X-Failed-Recipients", recipients, original);
+        return found(AutomaticKind::Bounce, "X-Failed-Recipients", recipients, original());
     }
     let sign = sign?;
     let mut recipients = named_in(headers, text, from, false);
@@ -119,7 +126,7 @@ pub fn report(tree: &Tree<'_>, subject: &str, text: &str, from: Option<&str>) ->
     if recipients.is_empty() && forms.is_empty() && sign != Sign::Both {
         return None;
     }
-    found(AutomaticKind::Bounce, "a delivery failure by its sender and its words", recipients, original)
+    found(AutomaticKind::Bounce, "a delivery failure by its sender and its words", recipients, original())
 }
 
 /// The blocks of `Final-Recipient`, `Action`, `Status`.
@@ -234,18 +241,28 @@ fn original_message_id(leaves: &[&Part<'_>], text: &str) -> Option<String> {
     id_in_text(text).or_else(|| others.find_map(|part| id_in_text(&part.text())))
 }
 
+/// The first id in a text, but rather that of a mail than that of a report about it which stands above.
 fn id_in_text(text: &str) -> Option<String> {
     let mut lines = text.lines().map(|line| line.trim_start_matches(['>', ' ', '\t', '|']));
-    while let Some(line) = lines.next() {
+    let (mut of_report, mut id, mut is_report) = (None, None, false);
+    loop {
+        let line = lines.next();
+        if line.is_none_or(|line| line.trim_end().is_empty()) {
+            match id.take() {
+                Some(id) if !is_report => return Some(id),
+                found => of_report = of_report.or(found),
+            }
+            is_report = false;
+        }
+        let Some(line) = line else { return of_report };
         let Some((label, value)) = line.split_once(':') else { continue };
         if label.trim().eq_ignore_ascii_case("message-id") {
             let value = if value.trim().is_empty() { lines.next().unwrap_or_default() } else { value };
-            if let Some(id) = thread::ids(value).into_iter().next() {
-                return Some(id);
-            }
+            id = id.or_else(|| thread::ids(value).into_iter().next());
+        } else if label.trim().eq_ignore_ascii_case("from") {
+            is_report |= is_daemon(&value.to_lowercase());
         }
     }
-    None
 }
 
 pub(crate) fn recipient(address: String, fate: Fate) -> Recipient {
@@ -262,95 +279,4 @@ fn kind_of(recipients: &[Recipient]) -> AutomaticKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn read(raw: &str) -> Option<Found> {
-        let tree = Tree::parse(raw.as_bytes());
-        let text = tree.leaves().first().map(|part| part.text()).unwrap_or_default();
-        let subject = tree.root.headers.text("subject").unwrap_or_default();
-        let from = tree.root.headers.first("from").and_then(first_address);
-        report(&tree, &subject, &text, from.as_deref())
-    }
-
-    const DSN: &str = "From: MAILER-DAEMON@mx.example\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
-        --b\n\nSorry.\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n\
-        Final-Recipient: rfc822; Nobody@Client.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no\n\n\
-        Final-Recipient: rfc822;full@client.example\nAction: failed\nStatus: 4.2.2 (full)\n\nFinal-Recipient: x\nAction: delayed\n\n\
-        --b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <out-7@desk.example>\n--b--\n";
-
-    #[test]
-    fn a_standard_report_is_read_field_by_field() {
-        let found = read(DSN).unwrap();
-        assert_eq!(found.kind, AutomaticKind::Bounce);
-        assert_eq!(found.report.original_message_id.as_deref(), Some("out-7@desk.example"));
-        let fates: Vec<_> = found
-            .report
-            .recipients
-            .iter()
-            .map(|one| (one.address.as_str(), one.fate, one.status.as_deref()))
-            .collect();
-        assert_eq!(
-            fates,
-            [
-                ("nobody@client.example", Fate::Failed, Some("5.1.1")),
-                ("full@client.example", Fate::FailedForNow, Some("4.2.2")),
-                ("x", Fate::Failed, None)
-            ]
-            .map(|(a, f, s)| if a == "x" { (a, Fate::Delayed, s) } else { (a, f, s) })
-        );
-        let delivered = read(&DSN.replace("failed", "delivered").replace("delayed", "relayed")).unwrap();
-        assert_eq!(delivered.kind, AutomaticKind::Delivered);
-    }
-
-    #[test]
-    fn a_report_in_words_is_known_by_two_signs() {
-        let qmail = "From: MAILER-DAEMON@x.example\nSubject: failure notice\n\nHi. This is the qmail-send program.\nI'm afraid I wasn't able to deliver your message to the following addresses.\n\n<nobody@client.example>:\nSorry, no mailbox here by that name. (#5.1.1)\n\n--- Below this line is a copy of the message.\n\nMessage-ID: <out@desk.example>\nTo: nobody@client.example\n";
-        let found = read(qmail).unwrap();
-        let one = found.report.recipients.first().unwrap();
-        assert_eq!(
-            (one.address.as_str(), one.status.as_deref(), one.fate),
-            ("nobody@client.example", Some("5.1.1"), Fate::Failed)
-        );
-        assert_eq!(found.report.original_message_id.as_deref(), Some("out@desk.example"));
-        for person in [
-            "From: olena@client.example\nSubject: Re: order\n\nI got \"user unknown\" from a@b.example, help!\n",
-            "From: olena@client.example\nSubject: Fwd: Undelivered Mail\n\nWhat is it?\nFinal-Recipient: rfc822; a@b.example\nAction: failed\nStatus: 5.1.1\nuser unknown\n",
-            "From: olena@client.example\nSubject: Mail delivery\n\nOrder 550 was not delivered, no such user they say.\nCall me: 067 555 01 42, other@client.example\n",
-            "From: olena@client.example\nSubject: Mail delivery problem\n\nWhere is my parcel?\n",
-        ] {
-            assert_eq!(read(person), None, "{person}");
-        }
-    }
-
-    #[test]
-    fn receipts_and_complaints_are_told_apart() {
-        let other = |kind: &str, body: &str| {
-            read(&format!("From: a@b.example\nContent-Type: multipart/report; boundary=b\n\n--b\n\nx\n--b\nContent-Type: message/{kind}\n\n{body}\n--b--")).unwrap()
-        };
-        let receipt = other(
-            "disposition-notification",
-            "Original-Message-ID: <o@d>\nDisposition: manual-action/MDN-sent-manually; displayed",
-        );
-        assert_eq!(
-            (receipt.kind, receipt.report.original_message_id.as_deref()),
-            (AutomaticKind::Receipt, Some("o@d"))
-        );
-        let complaint = other("feedback-report", "Feedback-Type: abuse\nOriginal-Rcpt-To: <a@b.example>");
-        assert_eq!((complaint.kind, complaint.report.recipients.len()), (AutomaticKind::Complaint, 1));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_fails(lines in proptest::collection::vec(
-            prop_oneof![Just("Final-Recipient: rfc822;"), Just("Final-Recipient: rfc822; a@b.example"), Just("Action: failed"), Just("Status: 5.."), Just(""), Just("<a@b.example>:"), Just("Message-ID:"), Just("550 5.1.1 no"), Just("\u{0}ж")], 0..20)) {
-            let text = lines.join("\n");
-            delivery_status(&text);
-            if let Some(found) = read(&format!("From: mailer-daemon@x.example\nSubject: failure notice\n\n{text}")) {
-                prop_assert!(found.report.recipients.len() <= MOST_RECIPIENTS);
-            }
-            read(&DSN.replace("Sorry.", &text));
-        }
-    }
-}
+mod tests;

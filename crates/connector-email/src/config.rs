@@ -16,8 +16,8 @@ use crate::address::canonical;
 use crate::courier::{Credential, Limits, MailCourier, Server, Smtp, trusting};
 use crate::normalise::Mailbox;
 use crate::reader::BEGINNING;
-use crate::secret::{Given, Secret, lenient};
 use crate::{Sender, Unsendable};
+use connector::secret::{Given, Secret, lenient};
 
 /// The largest mail that may be asked for, in bytes; the folder for large raws has room for many.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
@@ -300,7 +300,7 @@ impl Problems {
         };
         match given.read() {
             Ok(secret) if secret.expose().is_empty() => self.add(&written, "it is empty"),
-            Ok(secret) if secret.expose().chars().any(char::is_control) => {
+            Ok(secret) if secret.expose_text().chars().any(char::is_control) => {
                 self.add(&written, "it holds a control character, a line end perhaps");
             }
             Ok(_) => return Some(given),

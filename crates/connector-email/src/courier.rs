@@ -22,8 +22,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::compose::{Letter, Sender, compose};
-use crate::secret::Given;
 use crate::text::clean_line;
+use connector::secret::Given;
 use line::{Fault, Line, Reply, Step, Way};
 
 pub(crate) use line::trusting;

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Source;
 use crate::courier::{MailCourier, Unfit};
+use crate::namesake::Namesakes;
 use crate::reader::Reader;
 
 /// The most mail in memory at a time, in MiB, over all mailboxes; what comes then waits where it is.
@@ -26,6 +27,7 @@ pub struct Doors {
     pub(crate) cursors: Arc<dyn Cursors>,
     pub(crate) clock: Clock,
     pub(crate) room: Room,
+    pub(crate) namesakes: Arc<Namesakes>,
 }
 
 impl Doors {
@@ -36,7 +38,7 @@ impl Doors {
         cursors: Arc<dyn Cursors>,
         clock: Clock,
     ) -> Self {
-        Self { intake, imports, cursors, clock, room: Room::new(ROOM_MIB) }
+        Self { intake, imports, cursors, clock, room: Room::new(ROOM_MIB), namesakes: Arc::default() }
     }
 }
 

@@ -73,16 +73,29 @@ static SANITISER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
 
 /// Reads a page.
 pub fn read(html: &str) -> Page {
+    read_as(html, true)
+}
+
+/// Reads a page that says what is known in plain text already: where it can be shown its text is empty, for
+/// laying it out costs as much again.
+pub(crate) fn read_beside_text(html: &str) -> Page {
+    read_as(html, false)
+}
+
+fn read_as(html: &str, laid_out: bool) -> Page {
     let whole = html.len() <= LARGEST;
-    let end =
-        html.char_indices().map(|(at, _)| at).take_while(|at| *at <= LARGEST).last().unwrap_or_default();
-    let html = if whole { html } else { html.get(..end).unwrap_or_default() };
+    let html = if whole { html } else { html.get(..html.floor_char_boundary(LARGEST)).unwrap_or_default() };
     if !whole || deeper_than(html, DEEPEST) {
         return Page { html: None, text: clean_text(&html_to_text(html)), cut: true };
     }
     let clean = SANITISER.clean(html).to_string();
-    let text = layout::text_of(&clean).unwrap_or_else(|| html_to_text(&clean));
-    Page { text: clean_text(&text), html: Some(clean).filter(|html| !html.trim().is_empty()), cut: false }
+    let blank = clean.trim().is_empty();
+    let text = if laid_out || blank {
+        clean_text(&layout::text_of(&clean).unwrap_or_else(|| html_to_text(&clean)))
+    } else {
+        String::new()
+    };
+    Page { text, html: Some(clean).filter(|_| !blank), cut: false }
 }
 
 /// Plain text as HTML, for a mail that has both.
@@ -147,6 +160,15 @@ mod tests {
         let page =
             read("<div>Дякую!</div><div>On Monday X wrote:<blockquote><p>a</p><p>b</p></blockquote></div>");
         assert_eq!(page.text, "Дякую!\nOn Monday X wrote:\n\n> a\n>\n> b");
+    }
+
+    #[test]
+    fn beside_a_text_a_page_gives_its_own_only_where_it_cannot_be_shown() {
+        let shown = "<div>Hi <script>x</script><b>there</b></div>";
+        assert_eq!(read_beside_text(shown), Page { text: String::new(), ..read(shown) });
+        let deep = format!("{}hello", "<div>".repeat(DEEPEST + 1));
+        assert_eq!(read_beside_text(&deep), read(&deep));
+        assert_eq!(read_beside_text(&deep).text, "hello");
     }
 
     #[test]

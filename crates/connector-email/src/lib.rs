@@ -16,7 +16,7 @@
 //! A mailbox: [`config`] (an `[email.<name>]` section becomes a [`Source`]), `doors` ([`connect`], and what
 //! stands behind it), `reader` (the loop: `fetch` and `mark`), `cursor` (how far it was read), `session` (one
 //! IMAP session on its own thread; `trouble`) over `line` (time-outs and TLS), `account` and `folder` (urls and names),
-//! `take` ([`hand_in`], and how a batch is kept), [`secret`].
+//! `take` ([`hand_in`], and how a batch is kept; `namesake`).
 //!
 //! An answer of ours becomes a mail in [`mod@compose`], a pure function too; lettre hands it to
 //! a server, step by step, in [`courier`].
@@ -40,11 +40,11 @@ pub mod html;
 mod layout;
 mod line;
 pub mod mime;
+mod namesake;
 pub mod normalise;
 mod phrases;
 pub mod quote;
 mod reader;
-pub mod secret;
 mod session;
 mod take;
 #[cfg(feature = "testing")]

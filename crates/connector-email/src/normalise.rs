@@ -219,8 +219,18 @@ fn canonical_bytes<'a>(part: &'a Part<'_>) -> Cow<'a, [u8]> {
     if !part.media_type.starts_with("text/") {
         return Cow::Borrowed(bytes);
     }
-    let unix: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
-    Cow::Owned(unix.trim_ascii_end().to_vec())
+    let bytes = bytes.trim_ascii_end();
+    if memchr::memchr(b'\r', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut unix = Vec::with_capacity(bytes.len());
+    let mut after = 0;
+    for at in memchr::memchr_iter(b'\r', bytes) {
+        unix.extend_from_slice(bytes.get(after..at).unwrap_or_default());
+        after = at + 1;
+    }
+    unix.extend_from_slice(bytes.get(after..).unwrap_or_default());
+    Cow::Owned(unix)
 }
 
 /// One attachment of a mail again, by its digest; `None` when the mail has none such among those an event

@@ -276,6 +276,9 @@ pub(crate) const COPY_BELOW: &[&str] = &[
     "message text follows",
 ];
 
+/// What a report without a code says when the other server could not be reached for days: it may be back.
+pub(crate) const GIVEN_UP: &[&str] = &["retry timeout exceeded", "have been failing for a long time"];
+
 /// What a report says when the other server goes on trying.
 pub(crate) const STILL_TRYING: &[&str] = &[
     "will be retried",
@@ -288,6 +291,7 @@ pub(crate) const STILL_TRYING: &[&str] = &[
     "has been delayed",
     "not need to resend",
     "do not need to resend",
+    "attempts will continue to be made",
 ];
 
 /// How the subjects of automatic answers and reports begin.

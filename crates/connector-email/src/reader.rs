@@ -175,7 +175,7 @@ impl Reader {
                 }
             }
         }
-        Ok(())
+        self.catch_up(memory).await
     }
 
     fn room_for_next(&self, waiting: &mut VecDeque<Batch>) -> Option<(Batch, OwnedSemaphorePermit)> {
@@ -195,8 +195,8 @@ impl Reader {
                 Lane::Import => imported.push(event),
             }
         }
-        take::keep(&self.source, &self.doors.intake, "live", live).await;
-        take::keep(&self.source, &self.doors.imports, "import", imported).await;
+        take::keep(&self.source, &self.doors, Lane::Live, live).await;
+        take::keep(&self.source, &self.doors, Lane::Import, imported).await;
         drop(room);
         self.measure(&done);
         done

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connector::{Intake, IntakeError};
+use connector::IntakeError;
 use contact::email::Cut;
 use contact::{Content, Event, EventKey, RawBytes, Unreadable};
 use futures::StreamExt as _;
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tracing::{error, warn};
 
 use crate::config::Source;
+use crate::cursor::Lane;
 use crate::doors::Doors;
 use crate::normalise::{Mailbox, normalise, unreadable};
 
@@ -83,7 +84,8 @@ pub async fn hand_in(source: &Source, raw: Vec<u8>, doors: &Doors) -> Result<Tak
     };
     let readable = !matches!(event.content, Content::Unreadable(_));
     let key = event.key.clone();
-    doors.intake.accept(event, raw).await?;
+    doors.intake.accept(event.clone(), raw).await?;
+    doors.namesakes.meet(&event);
     count(source, "handed_in", readable);
     Ok(Taken { key, readable })
 }
@@ -150,12 +152,11 @@ fn event(mailbox: &Mailbox, mail: &Arrived, now: Timestamp) -> Event {
 
 /// Hands over all of a batch, however long that takes: an intake that refuses is asked again when it
 /// said, for what it has not taken yet. Nothing is lost meanwhile, because the mailbox has it.
-pub(crate) async fn keep(
-    source: &Source,
-    intake: &Arc<dyn Intake>,
-    lane: &'static str,
-    batch: Vec<(Event, RawBytes)>,
-) {
+pub(crate) async fn keep(source: &Source, doors: &Doors, lane: Lane, batch: Vec<(Event, RawBytes)>) {
+    let (intake, lane) = match lane {
+        Lane::Live => (&doors.intake, "live"),
+        Lane::Import => (&doors.imports, "import"),
+    };
     let mut left = batch;
     while !left.is_empty() {
         let tried: Vec<_> = futures::stream::iter(left)
@@ -163,6 +164,7 @@ pub(crate) async fn keep(
                 let readable = !matches!(event.content, Content::Unreadable(_));
                 match intake.accept(event.clone(), raw.clone()).await {
                     Ok(()) => {
+                        doors.namesakes.meet(&event);
                         count(source, lane, readable);
                         None
                     }

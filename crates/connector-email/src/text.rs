@@ -26,15 +26,18 @@ pub fn clean_line(text: &str, longest: usize) -> String {
 /// Several lines: ends as `\n`, no control characters but tabs, no blank lines around.
 pub fn clean_text(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
+    let mut rest = text;
+    while let Some((ordinary, from_odd)) = rest.split_at_checked(ordinary(rest)) {
+        clean.push_str(ordinary);
+        let mut letters = from_odd.chars();
+        let Some(letter) = letters.next() else { break };
+        rest = letters.as_str();
         match letter {
             '\r' => {
-                if letters.peek() != Some(&'\n') {
+                if !rest.starts_with('\n') {
                     clean.push('\n');
                 }
             }
-            '\n' | '\t' => clean.push(letter),
             '\u{2028}' | '\u{2029}' => clean.push('\n'),
             '\u{feff}' => {}
             letter if letter.is_control() => {}
@@ -47,8 +50,28 @@ pub fn clean_text(text: &str) -> String {
     lines.get(first..last).unwrap_or_default().join("\n")
 }
 
+/// Whether control characters may be in it, apart from line ends and tabs. Nearly always they are not.
+pub(crate) fn has_odd_bytes(text: &str) -> bool {
+    ordinary(text) < text.len()
+}
+
+/// How many bytes come before the first letter that has to be looked at.
+fn ordinary(text: &str) -> usize {
+    // Control characters; and the first bytes of U+0080 and on, U+2000 and on, U+F000 and on.
+    let odd = |byte| match byte {
+        b'\n' | b'\t' => false,
+        0xc2 | 0xe2 | 0xef | 0x7f => true,
+        byte => byte < 0x20,
+    };
+    text.bytes().position(odd).unwrap_or(text.len())
+}
+
 /// Cuts `text` so that it takes at most `bytes` in JSON. Whether it had to.
 pub fn cut(text: &mut String, bytes: usize) -> bool {
+    // No letter takes more than twice its bytes.
+    if text.len() <= bytes / 2 {
+        return false;
+    }
     let mut used = 0;
     let end = text.char_indices().find_map(|(at, letter)| {
         used += match letter {
@@ -74,6 +97,7 @@ mod tests {
         assert_eq!(clean_line("ЄЄ ЄЄ", 3), "ЄЄ");
         assert_eq!(clean_text("\r\n\r\na \r\n\u{0}b\rc\n\n"), "a\nb\nc");
         assert_eq!(clean_text("\u{0}\n "), "");
+        assert_eq!(clean_text("a\u{85}\u{a0}é\u{2028}“b”\u{feff}\u{fb01}\tc"), "a\u{a0}é\n“b”\u{fb01}\tc");
     }
 
     proptest! {

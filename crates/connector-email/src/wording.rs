@@ -28,16 +28,14 @@ pub(crate) fn free_form(headers: &Headers, subject: &str, text: &str, from: Opti
     let local = from.and_then(|from| from.rsplit_once('@')).map_or("", |(local, _)| local);
     let raw_from = headers.first("from").unwrap_or_default().to_lowercase();
     let daemon = phrases::DAEMONS.contains(&local)
-        || phrases::DAEMONS.iter().take(3).any(|name| raw_from.contains(name))
+        // Nobody is called so: `E500_SMTP_Mail_Service`.
+        || local.contains("smtp")
+        || is_daemon(&raw_from)
         || raw_from.contains("mail delivery")
         || headers
             .first("return-path")
             .is_some_and(|path| path.trim() == "<>" || path.to_lowercase().contains("mailer-daemon"));
     let subject = subject.to_lowercase();
-    let titled = phrases::REPORT_SUBJECTS.iter().any(|word| subject.contains(word));
-    let start: String = text.lines().take(40).collect::<Vec<_>>().join(" ").to_lowercase();
-    let worded =
-        phrases::REPORT_WORDS.iter().any(|word| start.contains(word)) || reply_code(&start).0.is_some();
     // A person who forwards a report, or asks about one, wants an answer.
     let answers = headers.has("in-reply-to")
         || headers.has("references")
@@ -46,15 +44,26 @@ pub(crate) fn free_form(headers: &Headers, subject: &str, text: &str, from: Opti
         return None;
     }
     // Without a mail system's name only its own language will do: people write of delivery and quota too.
-    let coded = status_in(&start).is_some() || headers.has("auto-submitted");
-    if !daemon && !coded {
+    let start = || text.lines().take(40);
+    let coded = || headers.has("auto-submitted") || start().any(|line| status_in(line).is_some());
+    if !daemon && !coded() {
         return None;
     }
+    let titled = phrases::REPORT_SUBJECTS.iter().any(|word| subject.contains(word));
+    let start: String = start().collect::<Vec<_>>().join(" ").to_lowercase();
+    let worded =
+        phrases::REPORT_WORDS.iter().any(|word| start.contains(word)) || reply_code(&start).0.is_some();
     match (daemon, titled, worded) {
         (true, true, true) => Some(Sign::Both),
         (true, _, true) | (true, true, _) | (false, true, true) => Some(Sign::One),
         _ => None,
     }
+}
+
+/// Whether a From field, in lower case, names a mail system by its address.
+pub(crate) fn is_daemon(from: &str) -> bool {
+    phrases::DAEMONS.iter().take(3).any(|name| from.contains(name))
+        || from.contains("\"system administrator\"@")
 }
 
 /// The addresses a text without a form is about, with what it says of each.
@@ -66,8 +75,14 @@ pub(crate) fn named_in(headers: &Headers, text: &str, from: Option<&str>, ours_t
         .filter(|_| !ours_too)
         .collect();
     let short = |line| -> &str { shortened(line, LONGEST_LINE) };
-    let lines: Vec<&str> =
-        text.lines().take(MOST_LINES).map(short).take_while(|line| !is_copy_below(line)).collect();
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines().take(MOST_LINES).map(short) {
+        let above = above_copy(line);
+        lines.push(above.unwrap_or(line));
+        if above.is_some() {
+            break;
+        }
+    }
     // Above "the following recipients" stands what our mail looked like.
     let announced = lines.iter().position(|line| {
         let line = line.to_lowercase();
@@ -83,7 +98,7 @@ pub(crate) fn named_in(headers: &Headers, text: &str, from: Option<&str>, ours_t
     let mut strong: Vec<Recipient> = Vec::new();
     let mut weak: Vec<Recipient> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        let Some(address) = first_address(line) else { continue };
+        let Some(address) = named_with_address(line).or_else(|| first_address(line)) else { continue };
         if line.to_lowercase().contains("message-id") {
             continue;
         }
@@ -129,7 +144,7 @@ pub(crate) fn fate_of(text: &str, status: Option<&str>) -> Fate {
     match status {
         _ if trying => Fate::Delayed,
         Some(status) if status.starts_with('4') => Fate::FailedForNow,
-        None if text.contains("retry timeout exceeded") => Fate::FailedForNow,
+        None if phrases::GIVEN_UP.iter().any(|sign| text.contains(sign)) => Fate::FailedForNow,
         _ => Fate::Failed,
     }
 }
@@ -167,6 +182,9 @@ pub(crate) fn reply_code(text: &str) -> (Option<String>, bool) {
 
 /// The first `4.x.x` or `5.x.x` (or `2.x.x`) in a text.
 pub(crate) fn status_in(text: &str) -> Option<String> {
+    if !text.contains('.') {
+        return None;
+    }
     text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
         let word = word.trim_matches('.');
         let mut parts = word.split('.');
@@ -187,7 +205,18 @@ fn shortened(line: &str, longest: usize) -> &str {
     }
 }
 
-fn is_copy_below(line: &str) -> bool {
-    let line = line.to_lowercase();
-    phrases::COPY_BELOW.iter().any(|sign| line.contains(sign))
+/// What stands before the sign that our mail follows; `None` where there is no such sign.
+fn above_copy(line: &str) -> Option<&str> {
+    let lower = line.to_lowercase();
+    let at = phrases::COPY_BELOW.iter().filter_map(|sign| lower.find(sign)).min()?;
+    // Few letters take more or less room in lower case; such a line is passed over.
+    Some(if lower.len() == line.len() { line.get(..at).unwrap_or_default() } else { "" })
+}
+
+/// The address of `name@x.org <address@y.org>: …`, where a name looks like one.
+fn named_with_address(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace();
+    let (name, address) = (words.next()?, words.next()?);
+    let named = name.contains('@') && !name.contains('<') && address.starts_with('<');
+    if named { first_address(address) } else { None }
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use connector::Secret;
+use connector::number::{Region, e164};
+use connector::secret::lenient;
 use contact::{Channel, SourceName};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::number::{Region, e164};
 use crate::provider::{self, Provider};
-use crate::secret::{Secret, lenient};
 
 /// One section as written. Every secret may be given as text or as a file, not as both.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -10,19 +10,17 @@
 //!
 //! Reading order: [`config`] (a `[phone.<name>]` section becomes a [`Line`]), [`webhook`] (the door),
 //! [`request`] (trust is a type), [`provider`] (the interface; one small file per provider under
-//! [`providers`]), [`normalise`] (from a provider's reading to events), [`number`] (E.164 by region),
-//! [`form`] (the form encoding, byte for byte), [`operator`] (releasing and re-reading what is kept),
-//! `problem` (errors as RFC 9457), [`secret`] (never printed).
+//! [`providers`]), [`normalise`] (from a provider's reading to events, by the numbers of
+//! [`connector::number`]), [`form`] (the form encoding, byte for byte), [`operator`] (releasing and re-reading
+//! what is kept), `problem` (errors as RFC 9457).
 
 pub mod config;
 pub mod form;
 pub mod normalise;
-pub mod number;
 pub mod operator;
 mod problem;
 pub mod provider;
 pub mod request;
-pub mod secret;
 pub mod webhook;
 
 /// One small file per provider.
@@ -35,8 +33,8 @@ use std::collections::BTreeMap;
 use contact::SourceName;
 
 pub use config::{Config, Line, Problem};
+pub use connector::Secret;
 pub use operator::{ReleaseError, release_unverified, renormalise, reverify};
-pub use secret::Secret;
 pub use webhook::{Doors, connect};
 
 /// Every configured line by its source.

@@ -1,12 +1,18 @@
 //! From a provider's reading to [`contact::Event`]s; shared by all providers, and pure.
 
-use contact::{ContactKey, Content, Direction, Event, EventKey, RawBytes, Trust, Unreadable, micros};
+use connector::number::{Region, e164};
+use contact::{
+    ContactKey, Content, Direction, Event, EventKey, IdentifierKind, Party, RawBytes, Trust, Unreadable,
+    micros,
+};
 use jiff::Timestamp;
 
 use crate::config::Line;
-use crate::number::party;
 use crate::provider::{Answer, Fact, Number};
 use crate::request::Verified;
+
+/// What an agent is shown of a number, in characters; the raw request keeps all of it.
+const SHOWN: usize = 100;
 
 /// When a request was received, whether it was proved, and whose trace it belongs to.
 #[derive(Clone, Debug)]
@@ -37,6 +43,12 @@ pub fn clean(text: &str, longest: usize) -> String {
         .collect();
     let cut: String = kept.trim().chars().take(longest).collect();
     cut.trim_end().to_owned()
+}
+
+/// One side of a call. Its value is `None` when the number is withheld, invalid, or no number at all
+/// (`client:mia`, `sip:101@…`); the raw text is kept for the eyes of an agent.
+pub fn party(raw: &str, name: Option<String>, region: Region) -> Party {
+    Party { kind: IdentifierKind::Phone, value: e164(raw, region), raw: clean(raw, SHOWN), name }
 }
 
 /// What a request says, as events in our language, and what its system wants to hear. Their `raw` is

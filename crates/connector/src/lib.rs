@@ -5,9 +5,13 @@
 //! says "got it" to its source only after that returned.
 //!
 //! Reading order: this file (a connector is a value), [`ports`] (where it puts things),
-//! [`mod@supervise`] (who restarts it), [`testing`] (the contract every connector is tested by).
+//! [`mod@supervise`] (who restarts it), [`testing`] (the contract every connector is tested by); and what is
+//! the same whichever way somebody comes: [`address`] and [`number`] (one form for one person), [`secret`].
 
+pub mod address;
+pub mod number;
 pub mod ports;
+pub mod secret;
 pub mod supervise;
 pub mod testing;
 
@@ -22,6 +26,7 @@ pub use ports::{
     Courier, CursorError, Cursors, Head, Held, Intake, IntakeError, Line, Live, Mark, Quarantine, Sign,
     Signal, Thread, ThreadAway, Tried,
 };
+pub use secret::Secret;
 pub use supervise::{Supervisor, TaskState};
 
 /// Something people can reach us through.

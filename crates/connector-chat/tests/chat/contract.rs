@@ -94,7 +94,8 @@ impl Rig for Socket {
                 Told::Refused
             }
             Err(code) => {
-                assert_eq!(code, Some(1009), "{}", String::from_utf8_lossy(input));
+                // What was not read when the line was cut may take the farewell with it.
+                assert!(matches!(code, Some(1009) | None), "{code:?}: {}", String::from_utf8_lossy(input));
                 Told::Refused
             }
         }

@@ -1,6 +1,6 @@
 //! Who may come in, how many, how much, and how it ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connector_chat::{Config, Pace};
 use serde_json::json;
@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::task::TaskTracker;
 
 use crate::people::{Client, Server};
-use crate::world::{Core, SITE, config, pace, visitor};
+use crate::world::{Core, DEADLINE, SITE, config, pace, visitor};
 
 const SOCKET: &str = "/chat/site/socket";
 
@@ -37,12 +37,15 @@ async fn only_listed_sites_and_our_own_pages_open_a_chat() {
 #[tokio::test]
 async fn hello_comes_first_and_in_time() {
     let core = Core::new();
-    let server = Server::with(&core, &config(), Pace { hello: Duration::from_secs(1), ..pace() }).await;
+    let server = Server::start(&core).await;
     let mut client = Client::open(&server).await;
     client.line("m1", "hi").await;
     assert_eq!(client.hear().await["code"], "hello_first");
-    assert_eq!(client.closed().await, Some(4002));
+    client.say(json!({"type": "hello"})).await;
+    assert_eq!(client.hear().await["type"], "welcome", "it is not too late");
     assert_eq!(core.accepted().len(), 0);
+    let hasty = Server::with(&core, &config(), Pace { hello: Duration::from_millis(100), ..pace() }).await;
+    assert_eq!(Client::open(&hasty).await.closed().await, Some(4002));
 }
 
 #[tokio::test]
@@ -64,15 +67,17 @@ async fn what_is_no_secret_is_given_a_new_one() {
 #[tokio::test]
 async fn a_silent_client_is_closed_and_one_that_answers_is_not() {
     let core = Core::new();
-    let server = Server::with(&core, &config(), Pace { ping: Duration::from_millis(50), ..pace() }).await;
-    let (mut silent, _) = Client::welcomed(&server).await;
+    // Both run on one thread, so that three pings in a row would have to wait for it to be late.
+    let server = Server::with(&core, &config(), Pace { ping: Duration::from_millis(250), ..pace() }).await;
+    let (silent, _) = Client::welcomed(&server).await;
     // It answers pings while it listens.
     let (mut awake, secret) = Client::welcomed(&server).await;
-    awake.pings(8).await;
+    tokio::select! {
+        code = silent.unheard() => assert_eq!(code, Some(4002)),
+        () = awake.pinged() => {}
+    }
     core.answer(&visitor(&secret), "still there?");
     assert_eq!(awake.lines(1).await, [(1, "still there?".to_owned())]);
-    // The other has not looked at its pings all the while.
-    assert_eq!(silent.closed().await, Some(4002));
 }
 
 #[tokio::test]
@@ -81,13 +86,16 @@ async fn a_flood_of_frames_is_closed() {
     let server = Server::start(&core).await;
     let (mut client, _) = Client::welcomed(&server).await;
     let mut early = Client::open(&server).await;
-    for _ in 0..700 {
+    let began = Instant::now();
+    // Six hundred at once, and ten a second after them.
+    for _ in 0..1000 {
         client.try_send(Message::text(r#"{"type":"typing"}"#)).await;
         early.try_send(Message::text("typing")).await;
     }
     assert_eq!(client.closed().await, Some(4008));
     assert_eq!(early.closed().await, Some(4008), "before a hello too");
-    assert_eq!(core.told().len(), 1, "and agents were told once");
+    let most = 1 + began.elapsed().as_secs() / 2;
+    assert!((1..=most).contains(&(core.told().len() as u64)), "agents were told every two seconds at most");
 }
 
 #[tokio::test]
@@ -160,17 +168,15 @@ async fn connections_are_counted_and_given_back() {
     let open = async || Client::from(&server, SOCKET, &[("origin", SITE)]).await;
     let back = async {
         loop {
-            let mut client = match open().await {
-                Ok(client) => client,
-                Err(refused) => panic!("{refused:?}"),
-            };
+            // Those that are closing have their seats a moment longer.
+            let Ok(mut client) = open().await else { continue };
             client.say(json!({"type": "hello", "visitor": secret})).await;
             if client.hear().await["type"] == "welcome" {
                 return client;
             }
         }
     };
-    let _again = tokio::time::timeout(Duration::from_secs(10), back).await.unwrap();
+    let _again = tokio::time::timeout(DEADLINE, back).await.unwrap();
     let mut held = Vec::new();
     let refused = loop {
         match open().await {

@@ -7,6 +7,7 @@ use connector::{Intake, Supervisor};
 use connector_chat::{Config, Pace};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -75,9 +76,8 @@ impl Drop for Server {
 
 /// A visitor's browser, or something that claims to be one.
 pub(crate) struct Client {
+    /// Answers pings while it is listened to.
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// How many pings came; they are answered while it listens.
-    pings: usize,
 }
 
 impl Client {
@@ -97,7 +97,7 @@ impl Client {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
         match timeout(DEADLINE, connect_async(request)).await.unwrap() {
-            Ok((socket, _)) => Ok(Self { socket, pings: 0 }),
+            Ok((socket, _)) => Ok(Self { socket }),
             Err(Error::Http(response)) => {
                 let problem = serde_json::from_slice(response.body().as_deref().unwrap_or_default());
                 Err((response.status().as_u16(), problem.unwrap_or(Value::Null)))
@@ -162,14 +162,30 @@ impl Client {
         }
     }
 
-    /// Listens until so many pings came.
-    pub(crate) async fn pings(&mut self, count: usize) {
-        while self.pings < count {
+    /// Listens for ever, to nothing but pings.
+    pub(crate) async fn pinged(&mut self) {
+        loop {
             match timeout(DEADLINE, self.socket.next()).await.expect("nothing came") {
-                Some(Ok(Message::Ping(_))) => self.pings += 1,
+                Some(Ok(Message::Ping(_))) => {}
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Answers nothing until the server has hung up: the code it was closed with.
+    pub(crate) async fn unheard(self) -> Option<u16> {
+        let MaybeTlsStream::Plain(mut stream) = self.socket.into_inner() else { panic!("it is in clear") };
+        let mut said = Vec::new();
+        timeout(DEADLINE, stream.read_to_end(&mut said)).await.expect("it goes on").unwrap();
+        // Short frames of a server: a byte of kind, a byte of length.
+        let mut rest = said.as_slice();
+        while let [kind, length, after @ ..] = rest {
+            match after {
+                [high, low, ..] if *kind == 0x88 => return Some(u16::from_be_bytes([*high, *low])),
+                _ => rest = after.get(usize::from(*length)..).unwrap_or_default(),
+            }
+        }
+        None
     }
 
     /// The next frame of this type; what comes before it is passed over.

@@ -79,6 +79,6 @@ fn a_half_right_section_is_refused_by_field() {
 #[test]
 fn an_environment_has_no_types() {
     let config: Config = toml::from_str("address = 'a@b.example'\npassword = 123\nfrom_name = true").unwrap();
-    assert_eq!(config.password.unwrap().expose(), "123");
+    assert_eq!(config.password.unwrap().expose_text(), "123");
     assert_eq!(config.from_name.as_deref(), Some("true"));
 }

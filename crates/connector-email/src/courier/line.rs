@@ -24,7 +24,7 @@ use super::server::{Security, Server};
 use super::wire::Wire;
 use super::{Credential, Unfit};
 use crate::compose::Letter;
-use crate::secret::{Given, Secret};
+use connector::secret::{Given, Secret};
 
 /// How far a try has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -224,7 +224,7 @@ async fn login(
     if connection.server_info().get_auth_mechanism(mechanisms).is_none() {
         return Err(Fault::Broken(refusal.to_owned()));
     }
-    let credentials = Credentials::new(user.to_owned(), secret.expose().to_owned());
+    let credentials = Credentials::new(user.to_owned(), secret.expose_text().to_owned());
     let response = match connection.auth(mechanisms, &credentials).await {
         // lettre has no answer to a challenge. Why a token is refused is in one, and only after an empty
         // answer the server says so with a code.

@@ -1,5 +1,7 @@
 //! Moving the cursor, and then marking what is kept.
 
+use std::time::{Duration, Instant};
+
 use connector::CursorError;
 use tracing::{info, warn};
 
@@ -12,10 +14,24 @@ use crate::trouble::Trouble;
 /// How often in a row somebody else may move the cursor before we leave it to them for now.
 const MOST_RACES: usize = 8;
 
+/// In a backlog of mails that are left as they are the cursor moves no more often: moving it costs flushes, and
+/// what a crash repeats is harmless.
+const MOVES_EVERY: Duration = Duration::from_secs(1);
+
 /// Where we are, and the revision under which that was last kept.
 pub(super) struct Held {
     pub(super) position: Position,
     revision: Option<u64>,
+    /// When the cursor was last moved by us, if it was.
+    moved_at: Option<Instant>,
+    /// The cursor is behind the position.
+    behind: bool,
+}
+
+impl Held {
+    fn new(position: Position, revision: u64) -> Self {
+        Self { position, revision: Some(revision), moved_at: None, behind: false }
+    }
 }
 
 impl Reader {
@@ -52,7 +68,7 @@ impl Reader {
         let name = self.source.name().as_str();
         for _ in 0..MOST_RACES {
             if let Some(mark) = self.doors.cursors.get(name).await.map_err(unreachable_cursors)? {
-                return Ok(Held { position: self.known(&mark.value)?, revision: Some(mark.revision) });
+                return Ok(Held::new(self.known(&mark.value)?, mark.revision));
             }
             let next = match selected.next {
                 Some(next) => next,
@@ -62,7 +78,7 @@ impl Reader {
             match self.doors.cursors.advance(name, None, &text(&position)?).await {
                 Ok(revision) => {
                     info!(source = name, next = position.next, "the first start at this mailbox");
-                    return Ok(Held { position, revision: Some(revision) });
+                    return Ok(Held::new(position, revision));
                 }
                 Err(CursorError::Moved) => {}
                 Err(error) => return Err(unreachable_cursors(error)),
@@ -76,7 +92,8 @@ impl Reader {
             .map_err(|error| Trouble::Refused(format!("what is kept of the cursor is damaged: {error}")))
     }
 
-    /// A whole batch is kept: the cursor moves, and then the mails are marked.
+    /// A whole batch is kept: the cursor moves, and then the mails are marked. What is left as it is waits for a
+    /// later move, or for [`Reader::catch_up`].
     pub(super) async fn settle(
         &self,
         session: &Session,
@@ -92,6 +109,11 @@ impl Reader {
         if self.source.after == After::Leave {
             held.position.marked = held.position.next;
         }
+        held.behind = true;
+        let lately = held.moved_at.is_some_and(|at| at.elapsed() < MOVES_EVERY);
+        if self.source.after == After::Leave && lately {
+            return Ok(());
+        }
         let reached = held.position.next;
         self.advance(held).await?;
         let uids: Vec<u32> = done.iter().filter(|one| !one.lost).map(|one| one.listed.uid).collect();
@@ -103,11 +125,20 @@ impl Reader {
         Ok(())
     }
 
+    /// Everything there was is kept: the cursor moves there, if it has not.
+    pub(super) async fn catch_up(&self, memory: &mut Memory) -> Result<(), Trouble> {
+        match &mut memory.held {
+            Some(held) if held.behind => self.advance(held).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps where we are. A cursor that cannot be reached holds nobody up: the mails are in the journal,
     /// and at worst they are read twice. One that somebody else moved is read, and the farther place
     /// counts.
     async fn advance(&self, held: &mut Held) -> Result<(), Trouble> {
         let name = self.source.name().as_str();
+        (held.behind, held.moved_at) = (false, Some(Instant::now()));
         let mut error = CursorError::Moved;
         for _ in 0..MOST_RACES {
             match self.doors.cursors.advance(name, held.revision, &text(&held.position)?).await {

@@ -7,8 +7,8 @@ use super::{Abilities, Live};
 use crate::account::Account;
 use crate::courier::Credential;
 use crate::line::{Watch, connect};
-use crate::secret::Given;
 use crate::trouble::{Trouble, trouble};
+use connector::secret::Given;
 
 /// Connects, logs in, and asks what the server can.
 pub(super) fn login(account: &Account, watch: &Arc<Watch>) -> Result<Live, Trouble> {
@@ -27,12 +27,12 @@ pub(super) fn login(account: &Account, watch: &Arc<Watch>) -> Result<Live, Troub
     let session = match &account.credential {
         Credential::Token(given) => {
             let token = secret(given)?;
-            let said = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose());
+            let said = format!("user={user}\x01auth=Bearer {}\x01\x01", token.expose_text());
             client.authenticate("XOAUTH2", &Once::new(said))
         }
         Credential::Password(given) => {
             let password = secret(given)?;
-            let said = password.expose();
+            let said = password.expose_text();
             // LOGIN carries ASCII only, and some servers have done away with it.
             if before.has_str("LOGINDISABLED") || !(said.is_ascii() && user.is_ascii()) {
                 client.authenticate("PLAIN", &Once::new(format!("\0{user}\0{said}")))

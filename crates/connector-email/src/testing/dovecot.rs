@@ -1,6 +1,6 @@
 //! A throwaway Dovecot (2.3): the peer of every IMAP test.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -253,7 +253,7 @@ fn installed() -> bool {
 }
 
 fn configuration(folder: &std::path::Path, plain: u16, tls: u16) -> io::Result<String> {
-    let place = folder.display();
+    let (place, greeting) = (folder.display(), greeting(folder));
     let own = |flag: &str| output(Command::new("id").args([flag, "-n"])).map(|name| name.trim().to_owned());
     let (user, group) =
         if is_root() { ("mail".to_owned(), "mail".to_owned()) } else { (own("-u")?, own("-g")?) };
@@ -266,7 +266,7 @@ fn configuration(folder: &std::path::Path, plain: u16, tls: u16) -> io::Result<S
     };
     Ok(format!(
         "base_dir = {place}/base\nstate_dir = {place}/state\nlog_path = {place}/log\n{ourselves}\
-         protocols = imap\nlisten = 127.0.0.1\n\
+         login_greeting = {greeting}\nprotocols = imap\nlisten = 127.0.0.1\n\
          ssl = yes\nssl_cert = <{place}/certificate.pem\nssl_key = <{place}/key.pem\n\
          disable_plaintext_auth = no\nauth_mechanisms = plain login xoauth2\nauth_failure_delay = 0 secs\n\
          first_valid_uid = 1\nmail_location = maildir:{place}/mail/%u\nmail_fsync = never\n\
@@ -304,7 +304,7 @@ fn serve(folder: &std::path::Path, plain: u16) -> io::Result<Child> {
         if server.try_wait()?.is_some() {
             return Err(io::Error::other(std::fs::read_to_string(&said)?));
         }
-        if greets(plain) {
+        if greets(plain, &greeting(folder)) {
             return Ok(server);
         }
         if Instant::now() > deadline {
@@ -316,12 +316,18 @@ fn serve(folder: &std::path::Path, plain: u16) -> io::Result<Child> {
     }
 }
 
-fn greets(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    let mut start = [0; 4];
-    stream.set_read_timeout(Some(Duration::from_secs(10))).is_ok()
-        && stream.read_exact(&mut start).is_ok()
-        && start == *b"* OK"
+/// By which a server is told from another one that took its port.
+fn greeting(folder: &std::path::Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn greets(port: u16, greeting: &str) -> bool {
+    let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut line = String::new();
+    stream.set_read_timeout(Some(START)).is_ok()
+        && BufReader::new(stream).take(1000).read_line(&mut line).is_ok()
+        && line.starts_with("* OK")
+        && line.trim_end().ends_with(&format!(" {greeting}"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

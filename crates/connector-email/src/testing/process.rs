@@ -1,5 +1,6 @@
 //! Folders, ports and children of throwaway servers.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -44,9 +45,18 @@ pub(super) fn fresh_folder(name: &str) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// A port of the loopback nobody listens on now.
+/// A port of the loopback nobody listens on now: below those that outgoing connections take, for one of them
+/// could have it while a server is killed and started again.
 pub(super) fn free_port() -> io::Result<u16> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr().map(|address| address.port())
+    const PORTS: (u16, u16) = (10_000, 9_000);
+    loop {
+        let random = RandomState::new().build_hasher().finish();
+        let port = PORTS.0 + u16::try_from(random % u64::from(PORTS.1)).map_err(io::Error::other)?;
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound.map(|_| port),
+        }
+    }
 }
 
 /// Whether the tests run as root.

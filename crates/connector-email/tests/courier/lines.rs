@@ -7,7 +7,7 @@ use connector_email::MailCourier;
 use contact::ReplyFate;
 
 use crate::sink::{Does, Sink};
-use crate::{AMPLE, courier, order, reply, smtp};
+use crate::{AMPLE, courier, eventually, order, reply, smtp};
 
 async fn two_answers(courier: &MailCourier) {
     for _ in 0..2 {
@@ -64,7 +64,7 @@ async fn a_line_on_which_something_was_refused_is_left_with_a_farewell() {
     assert_eq!(courier.deliver(&order("a@client.example")).await.fate, ReplyFate::Failed);
     assert_eq!(courier.deliver(&order("b@client.example")).await.fate, ReplyFate::Sent);
     assert_eq!(sink.connections(), 2);
-    assert!(sink.lines().contains(&"QUIT".to_owned()), "{:?}", sink.lines());
+    eventually("the farewell is heard", || sink.lines().contains(&"QUIT".to_owned())).await;
 }
 
 #[tokio::test]

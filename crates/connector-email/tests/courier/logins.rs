@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use connector::secret::{Given, Secret};
 use connector::{Courier as _, Tried};
-use connector_email::secret::{Given, Secret};
 use connector_email::{Credential, MailCourier};
 use contact::ReplyFate;
 

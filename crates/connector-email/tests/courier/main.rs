@@ -9,7 +9,7 @@ mod postfix;
 mod security;
 mod sink;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connector_email::{Limits, MailCourier, Sender, Server, Smtp};
 use contact::{EntryId, MailThread, Order};
@@ -22,6 +22,15 @@ pub(crate) fn sender() -> Sender {
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
 /// And this long where the server will never answer.
 pub(crate) const SHORT: Duration = Duration::from_millis(600);
+
+/// Waits until it is so.
+pub(crate) async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + AMPLE;
+    while !so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 pub(crate) fn smtp(url: &str, attempt: Duration) -> Smtp {
     Smtp {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use connector::Courier as _;
-use connector_email::secret::{Given, Secret};
+use connector::secret::{Given, Secret};
 use connector_email::testing::Postfix;
 use connector_email::{Credential, MailCourier, Mailbox, Smtp, normalise};
 use contact::{Content, Email, Order, ReplyFate};

@@ -1,7 +1,7 @@
 //! What is never said in clear, and to whom nothing is said at all.
 
+use connector::secret::{Given, Secret};
 use connector::{Courier as _, Tried};
-use connector_email::secret::{Given, Secret};
 use connector_email::testing::Authority;
 use connector_email::{Credential, MailCourier, Smtp};
 use contact::ReplyFate;

@@ -26,7 +26,7 @@ pub(crate) enum Does {
     Floods,
 }
 
-/// What it does at a step (`greeting`, the verb of a command, `mail` before it reads one, `.` after it) of
+/// What it does at a step (`greeting`, the verb of a command, `mail` in its first line, `.` after it) of
 /// the n-th connection, from 1.
 type Script = Arc<dyn Fn(usize, &str) -> Option<Does> + Send + Sync>;
 
@@ -43,6 +43,8 @@ struct Seen {
     most_open: AtomicUsize,
     lines: Mutex<Vec<String>>,
     mails: Mutex<Vec<String>>,
+    /// The steps at which the script was followed instead of the usual.
+    surprises: Mutex<Vec<String>>,
 }
 
 impl Sink {
@@ -101,6 +103,11 @@ impl Sink {
         self.seen.lines.lock().unwrap().clone()
     }
 
+    /// Whether it did something unusual at this step.
+    pub(crate) fn came_to(&self, step: &str) -> bool {
+        self.seen.surprises.lock().unwrap().iter().any(|at| at == step)
+    }
+
     /// Every mail it was sent to its end, whatever it said then.
     pub(crate) fn mails(&self) -> Vec<String> {
         self.seen.mails.lock().unwrap().clone()
@@ -121,12 +128,17 @@ struct Line<'a> {
     stream: Box<dyn Stream>,
     number: usize,
     script: &'a Script,
+    seen: &'a Seen,
 }
 
 impl Line<'_> {
     /// What the script wants at a step, or the usual answer. `false` when the line is over.
     async fn at(&mut self, step: &str, usual: &str) -> std::io::Result<bool> {
-        match (self.script)(self.number, step) {
+        let does = (self.script)(self.number, step);
+        if does.is_some() {
+            self.seen.surprises.lock().unwrap().push(step.to_owned());
+        }
+        match does {
             None => self.stream.write_all(usual.as_bytes()).await?,
             Some(Does::Says(words)) => self.stream.write_all(words.as_bytes()).await?,
             Some(Does::Closes) => return Ok(false),
@@ -169,7 +181,7 @@ async fn serve(
         Begin::Clear | Begin::StartTls(_) => Box::new(stream),
     };
     let mut starttls = if let Begin::StartTls(acceptor) = begin { Some(acceptor) } else { None };
-    let mut line = Line { stream, number, script };
+    let mut line = Line { stream, number, script, seen };
     let mut go_on = line.at("greeting", "220 sink ready\r\n").await?;
     while go_on {
         let words = line.read().await?;
@@ -189,10 +201,14 @@ async fn serve(
                 true
             }
             ("DATA", _) => {
-                if !line.at("DATA", "354 go ahead\r\n").await? || !line.at("mail", "").await? {
+                if !line.at("DATA", "354 go ahead\r\n").await? {
                     return Ok(());
                 }
-                let mut mail = String::new();
+                // The first of it shows that they know it was asked for.
+                let mut mail = line.read().await?;
+                if !line.at("mail", "").await? {
+                    return Ok(());
+                }
                 while !mail.ends_with("\r\n.\r\n") {
                     mail += &line.read().await?;
                 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use connector::secret::Secret;
 use connector::testing::MemoryIntake;
 use connector::testing::hostile::{Wound, wounded};
 use connector::{Courier as _, CursorError, Cursors, Mark};
-use connector_email::secret::Secret;
 use connector_email::{Config, Doors, Limits, MailCourier, Sender, Server, Smtp, connect};
 use contact::{Order, ReplyFate};
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 /// Far more than a session with a server in this process takes, however busy the machine is.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// A server waits so long for the next command, then hangs up.
+/// A hurt server waits so long for the next command, then hangs up: each side may wait for the other.
 const SILENCE: Duration = Duration::from_millis(100);
 
 fn now() -> Timestamp {
@@ -35,6 +35,14 @@ struct Fake {
 
 impl Fake {
     fn start(greeting: Vec<u8>, says: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static) -> Self {
+        Self::patient(SILENCE, greeting, says)
+    }
+
+    fn patient(
+        silence: Duration,
+        greeting: Vec<u8>,
+        says: impl Fn(&str) -> Option<Vec<u8>> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, over) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(false)));
         let ended = over.clone();
@@ -44,7 +52,7 @@ impl Fake {
                     return;
                 }
                 // A client that hangs up first is no failure.
-                serve(stream, &greeting, &says).ok();
+                serve(stream, silence, &greeting, &says).ok();
             }
         });
         Self { port, over }
@@ -60,11 +68,12 @@ impl Drop for Fake {
 
 fn serve(
     mut stream: TcpStream,
+    silence: Duration,
     greeting: &[u8],
     says: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(SILENCE))?;
-    stream.set_write_timeout(Some(SILENCE))?;
+    stream.set_read_timeout(Some(silence))?;
+    stream.set_write_timeout(Some(silence))?;
     stream.write_all(greeting)?;
     let mut lines = BufReader::new(stream.try_clone()?);
     for _ in 0..400 {
@@ -169,7 +178,7 @@ fn read_once(url: &str) -> Result<(String, usize, Option<Mark>), TestCaseError> 
 #[test]
 fn the_fake_mailbox_is_read_when_nothing_is_wrong_with_it() {
     let heard = Mutex::new(0);
-    let server = Fake::start(b"* OK ready\r\n".to_vec(), move |line| {
+    let server = Fake::patient(DEADLINE, b"* OK ready\r\n".to_vec(), move |line| {
         let mut heard = heard.lock().unwrap();
         *heard += 1;
         // Once all was read, it is over.

@@ -30,6 +30,9 @@ async fn ten_thousand_mails_are_read_once_each_in_order_by_few_commands() {
     eprintln!("10,000 mails in {:?}, unoptimised", began.elapsed());
     assert_eq!(subjects(&stage.imports.accepted()), expected(10_000));
     eventually("the cursor is behind the last", || stage.cursors.next() == Some(10_001)).await;
+    // Once a second at most, and at the beginning and the end.
+    let (moves, most) = (stage.cursors.history().len() as u64, began.elapsed().as_secs() + 3);
+    assert!(moves <= most, "the cursor was moved {moves} times, and not {most}");
     running.stop().await;
     eventually("the server logs the session", || dovecot.bytes_in() > 0).await;
     // A command for each mail takes 300,000.

@@ -1,12 +1,15 @@
 //! The contract of every connector, over each mail handed in; and what else holds for those.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use connector::testing::{MemoryIntake, Rig, Told, contract};
 use connector_email::{Config, Doors, NotTaken, Source, attachment, hand_in, normalise};
 use contact::Content;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 
 use crate::stage::{MemoryCursors, now};
 
@@ -75,6 +78,56 @@ async fn what_is_handed_in_is_told_what_became_of_it() {
     let told = hand_in(&source(), vec![b'x'; size], &doors).await;
     assert_eq!(told, Err(NotTaken::TooLarge { size: size as u64, most: 1024 * 1024 }));
     assert_eq!(intake.accepted().len(), 2);
+}
+
+#[test]
+fn another_mail_under_the_same_id_is_kept_and_counted() {
+    let intake: Arc<MemoryIntake> = Arc::default();
+    let doors = doors(&intake);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let hand_in = |raw: Vec<u8>| runtime.block_on(hand_in(&source(), raw, &doors)).unwrap();
+    let other = String::from_utf8(crate::mail("one")).unwrap().replace("The words", "Other words");
+    let counted = Counted::default();
+    metrics::with_local_recorder(&counted, || {
+        for raw in [crate::mail("one"), crate::mail("one"), crate::mail("two")] {
+            hand_in(raw);
+        }
+        assert_eq!(counted.of("frontdesk_mail_namesakes_total"), 0);
+        hand_in(other.into_bytes());
+    });
+    assert_eq!(counted.of("frontdesk_mail_namesakes_total"), 1);
+    assert_eq!(counted.of("frontdesk_mail_kept_total"), 4);
+    let contacts: BTreeSet<_> = intake.accepted().into_iter().map(|(event, _)| event.contact.0).collect();
+    assert_eq!(contacts.len(), 3);
+}
+
+/// What was counted, whatever its labels.
+#[derive(Default)]
+struct Counted(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Counted {
+    fn of(&self, name: &str) -> u64 {
+        self.0.lock().unwrap().get(name).map_or(0, |count| count.load(Ordering::SeqCst))
+    }
+}
+
+impl metrics::Recorder for Counted {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let mut all = self.0.lock().unwrap();
+        Counter::from_arc(Arc::clone(all.entry(key.name().to_owned()).or_default()))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@
 
 mod signature;
 
+use connector::number::e164;
 use contact::{
     Basis, CallChange, CallState, Direction, Outcome, RawBytes, Recording, RecordingKind, Transcript,
     Unreadable,
@@ -30,7 +31,6 @@ pub use signature::{sign, sign_form};
 use crate::config::{Line, Problem};
 use crate::form::{Fields, unreadable};
 use crate::normalise::clean;
-use crate::number::e164;
 use crate::provider::{Answer, Fact, Forged, Number, Provider, Read};
 use crate::request::Evidence;
 

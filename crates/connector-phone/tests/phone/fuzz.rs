@@ -1,7 +1,8 @@
 //! Real requests with wounds: each is answered, and what is told is kept.
 
+use connector::number::{Region, e164};
 use connector::testing::hostile::{Wound, wounded};
-use connector_phone::number::{Region, e164, party};
+use connector_phone::normalise::party;
 use connector_phone::{release_unverified, renormalise, reverify};
 use contact::{Event, RawBytes, Suspect, Trust};
 use proptest::prelude::*;

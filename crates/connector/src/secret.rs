@@ -1,12 +1,17 @@
-//! A secret of the configuration: compared in constant time, never printed.
+//! A secret of the configuration: compared in constant time, never printed, and read anew from its file where
+//! that may change.
 
 use std::fmt;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+/// The most bytes of a secret file that are read.
+const LONGEST: u64 = 64 * 1024;
 
 /// A text that is wiped when dropped and shows as `[redacted]`.
 #[derive(Clone)]
@@ -21,9 +26,13 @@ impl Secret {
     /// The content of a file without its one trailing newline (`\n` or `\r\n`).
     ///
     /// # Errors
-    /// When the file cannot be read or is not UTF-8.
+    /// When the file cannot be read, is not UTF-8, or is longer than 64 KiB.
     pub fn from_file(path: &Path) -> std::io::Result<Self> {
-        let mut text = std::fs::read_to_string(path)?;
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > LONGEST {
+            return Err(std::io::Error::other("it is too long for a secret"));
+        }
         if text.ends_with('\n') {
             text.pop();
             if text.ends_with('\r') {
@@ -41,7 +50,12 @@ impl Secret {
 
     /// The bytes, to key a signature with.
     pub fn expose(&self) -> &[u8] {
-        self.0.expose_secret().as_bytes()
+        self.expose_text().as_bytes()
+    }
+
+    /// The text, to log in with.
+    pub fn expose_text(&self) -> &str {
+        self.0.expose_secret()
     }
 }
 
@@ -57,23 +71,52 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// Where a secret is: a file is read again at every use, because somebody else may renew it.
+#[derive(Clone, Debug)]
+pub enum Given {
+    Text(Secret),
+    File(PathBuf),
+}
+
+impl Given {
+    /// The secret as it is now.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn read(&self) -> std::io::Result<Secret> {
+        match self {
+            Given::Text(secret) => Ok(secret.clone()),
+            Given::File(path) => Secret::from_file(path),
+        }
+    }
+}
+
 /// Text fields that may arrive as a number or a truth value: an environment variable has no types, so
 /// `FRONTDESK__PHONE__MAIN__AUTH_TOKEN=123` is read as a number.
-pub(crate) mod lenient {
+pub mod lenient {
     use super::*;
 
     /// A text, or a scalar as its text.
-    pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    ///
+    /// # Errors
+    /// When it is a list or a table.
+    pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
         deserializer.deserialize_any(Scalar)
     }
 
     /// The same where the field may be absent.
-    pub(crate) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    ///
+    /// # Errors
+    /// When it is a list or a table.
+    pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
         text(deserializer).map(Some)
     }
 
     /// A list of such texts.
-    pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    ///
+    /// # Errors
+    /// When it is no list, or one of lists or tables.
+    pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
         struct Text(String);
         impl<'de> Deserialize<'de> for Text {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -127,13 +170,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_file_loses_one_newline_and_nothing_else() {
+    fn a_file_is_read_again_at_every_use_and_loses_one_newline() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
+        let given = Given::File(path.clone());
         for (written, read) in [("a b \n", "a b "), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), ("", "")] {
             std::fs::write(&path, written).unwrap();
-            assert_eq!(Secret::from_file(&path).unwrap().expose(), read.as_bytes(), "{written:?}");
+            assert_eq!(given.read().unwrap().expose(), read.as_bytes(), "{written:?}");
         }
+        std::fs::write(&path, "a".repeat(70_000)).unwrap();
+        assert!(given.read().is_err(), "no secret is that long");
     }
 
     #[test]
@@ -141,6 +187,20 @@ mod tests {
         let secret = Secret::new("hush-hush");
         assert!(secret.is(b"hush-hush"));
         assert!(!secret.is(b"hush-hus") && !secret.is(b"") && !secret.is(b"hush-hush "));
-        assert_eq!(format!("{secret:?}"), "[redacted]");
+        assert_eq!(format!("{:?}", Given::Text(secret)), "Text([redacted])");
+    }
+
+    #[test]
+    fn an_environment_has_no_types() {
+        for (written, read) in
+            [("\"a\"", "a"), ("123", "123"), ("-1", "-1"), ("true", "true"), ("1.5", "1.5")]
+        {
+            assert_eq!(serde_json::from_str::<Secret>(written).unwrap().expose_text(), read);
+        }
+        for none in ["[]", "{}", "null"] {
+            assert!(serde_json::from_str::<Secret>(none).is_err(), "{none}");
+        }
+        let read = lenient::list(&mut serde_json::Deserializer::from_str("[1, \"a\"]")).unwrap();
+        assert_eq!(read, ["1", "a"]);
     }
 }

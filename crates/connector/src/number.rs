@@ -1,17 +1,12 @@
-//! Telephone numbers: what a phone system writes, as E.164 or as nobody.
+//! Telephone numbers: what a phone system or a person writes, as E.164 or as nobody.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use contact::{IdentifierKind, Invalid, Party};
+use contact::Invalid;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat};
-
-use crate::normalise::clean;
-
-/// What an agent is shown of a number, in characters; the raw request keeps all of it.
-const SHOWN: usize = 100;
 
 /// Longer is no number: E.164 has 15 digits, and people put blanks and an extension around them.
 const LONGEST: usize = 60;
@@ -51,18 +46,12 @@ impl fmt::Debug for Region {
     }
 }
 
-/// One side of a call. Its value is `None` when the number is withheld, invalid, or no number at all
-/// (`client:mia`, `sip:101@…`); the raw text is kept for the eyes of an agent.
-pub fn party(raw: &str, name: Option<String>, region: Region) -> Party {
-    Party { kind: IdentifierKind::Phone, value: e164(raw, region), raw: clean(raw, SHOWN), name }
-}
-
 /// The number in E.164, or `None` when it is not a valid number that somebody can be called back on.
 ///
 /// An extension is left out: what is left is the line it belongs to. Bare digits are dialled in
-/// `region`, so a country code needs its `+` or the region's international prefix.
-pub fn e164(raw: &str, region: Region) -> Option<String> {
-    let raw = raw.trim();
+/// `region`, so a country code needs its `+` or the region's international prefix; without a region its `+`.
+pub fn e164(raw: &str, region: impl Into<Option<Region>>) -> Option<String> {
+    let (raw, region) = (raw.trim(), region.into());
     if raw.is_empty() || raw.chars().count() > LONGEST {
         return None;
     }
@@ -77,7 +66,13 @@ pub fn e164(raw: &str, region: Region) -> Option<String> {
     })
 }
 
-fn parse(raw: &str, region: Region) -> Option<String> {
+/// The same of what a person typed: letters there spell a word, and nobody answers an extension.
+pub fn typed(raw: &str, region: impl Into<Option<Region>>) -> Option<String> {
+    let fit = |c: char| c.is_ascii_digit() || c.is_whitespace() || "+-–.()/\u{a0}".contains(c);
+    if raw.trim().chars().all(fit) { e164(raw, region) } else { None }
+}
+
+fn parse(raw: &str, region: Option<Region>) -> Option<String> {
     let written = raw.strip_prefix("tel:").unwrap_or(raw);
     let number = without_extension(written)?;
     // A `*` or a second `+` makes it a code for a switchboard, though the parser would skip it.
@@ -90,7 +85,7 @@ fn parse(raw: &str, region: Region) -> Option<String> {
             return None;
         }
     }
-    let parsed = PHONE_NUMBER_UTIL.parse(number, Some(region.0)).ok()?;
+    let parsed = PHONE_NUMBER_UTIL.parse(number, region.map(|region| region.0)).ok()?;
     parsed.is_valid().then(|| parsed.format_as(PhoneNumberFormat::E164).into_owned())
 }
 
@@ -118,12 +113,15 @@ const GENERATION: usize = 8_192;
 
 #[derive(Default)]
 struct Memo {
-    young: HashMap<(Region, String), Option<String>>,
-    old: HashMap<(Region, String), Option<String>>,
+    young: HashMap<Asked, Option<String>>,
+    old: HashMap<Asked, Option<String>>,
 }
 
+/// A number as it was written, and where.
+type Asked = (Option<Region>, String);
+
 impl Memo {
-    fn get(&mut self, key: &(Region, String)) -> Option<Option<String>> {
+    fn get(&mut self, key: &Asked) -> Option<Option<String>> {
         if let Some(known) = self.young.get(key) {
             return Some(known.clone());
         }
@@ -133,7 +131,7 @@ impl Memo {
         Some(answer)
     }
 
-    fn put(&mut self, key: (Region, String), answer: Option<String>) {
+    fn put(&mut self, key: Asked, answer: Option<String>) {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
@@ -195,7 +193,28 @@ mod tests {
             ("US", "202555011720255501172025550117", None),
         ];
         for (region, raw, expected) in table {
-            assert_eq!(e164(raw, region.parse().unwrap()).as_deref(), expected, "{raw} in {region}");
+            let region: Region = region.parse().unwrap();
+            assert_eq!(e164(raw, region).as_deref(), expected, "{raw} in {region}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_needs_its_country_from_somewhere() {
+        let region: Region = "UA".parse().unwrap();
+        let cases = [
+            ("044 123-45-67", Some("+380441234567"), None),
+            ("+38 (044) 123-45-67", Some("+380441234567"), Some("+380441234567")),
+            ("+1 202 555 0117", Some("+12025550117"), Some("+12025550117")),
+            ("112", None, None),
+            ("1-800-FLOWERS", None, None),
+            ("+380441234567 ext. 12", None, None),
+            ("++380441234567", None, None),
+            ("0441234567*1", None, None),
+            ("", None, None),
+        ];
+        for (raw, with, without) in cases {
+            assert_eq!(typed(raw, region).as_deref(), with, "{raw} in UA");
+            assert_eq!(typed(raw, None).as_deref(), without, "{raw}");
         }
     }
 
@@ -213,7 +232,7 @@ mod tests {
     fn what_is_remembered_is_bounded_and_right() {
         let region: Region = "UA".parse().unwrap();
         let mut memo = Memo::default();
-        let key = |n: usize| (region, n.to_string());
+        let key = |n: usize| (Some(region), n.to_string());
         for n in 0..3 * GENERATION {
             assert_eq!(memo.get(&key(n)), None);
             memo.put(key(n), Some(n.to_string()));
