@@ -49,6 +49,20 @@ pub enum Outcome {
     Canceled,
 }
 
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Answered => "answered",
+            Outcome::Voicemail => "voicemail",
+            Outcome::Missed => "missed",
+            Outcome::Busy => "busy",
+            Outcome::NoAnswer => "no_answer",
+            Outcome::Failed => "failed",
+            Outcome::Canceled => "canceled",
+        }
+    }
+}
+
 /// On which leg something was observed. A line that was "answered" may have been answered by a menu,
 /// a queue or a machine; a person's telephone that was answered was answered by the person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

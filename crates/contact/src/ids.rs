@@ -91,6 +91,7 @@ id!(/** A contact: one mail, one call, one chat session. */ ContactId, "con");
 id!(/** A conversation: contacts and replies about one matter. */ ConversationId, "cnv");
 id!(/** An entry of a timeline. */ EntryId, "ent");
 id!(/** A merge of two clients. */ MergeId, "mrg");
+id!(/** A reservation: a conversation held for one agent. */ ReservationId, "rsv");
 
 /// 8 hex digits over the canonical content of a fact: the part of an event's id that makes a changed
 /// retry one more fact. Parts are kept apart, so ("ab","c") differs from ("a","bc").

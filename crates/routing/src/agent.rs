@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use contact::Channel;
+pub use contact::{Presence, Profile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,27 +17,6 @@ impl fmt::Display for AgentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// What an agent can take. Set by a supervisor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Profile {
-    pub queues: BTreeSet<String>,
-    pub skills: BTreeSet<String>,
-    /// How many conversations of a channel at once, offers included. A channel that is not named is none.
-    pub capacity: BTreeMap<Channel, u16>,
-}
-
-/// What an agent says about themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Presence {
-    Available,
-    /// Here, and not to be offered anything: a break, the end of a shift. What they have stays theirs.
-    Away,
-    /// Gone home; what they have returns after the grace.
-    Offline,
 }
 
 /// An agent at this moment.

@@ -3,7 +3,9 @@
 //! It changes by [`Change`]s and in no other way, so a desk made again from the changes of a log is the same.
 //! [`crate::offer`] decides which changes there are.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use contact::{Channel, ConversationId};
 use jiff::Timestamp;
@@ -95,13 +97,55 @@ pub enum Standing {
 pub struct Work {
     pub arrival: Arrival,
     pub standing: Standing,
-    /// Since when it waits this time; how long who knows the client is waited for counts from there.
+    /// Since when it waits this time; how long who knows the client is waited for counts from there. Of what is
+    /// placed as somebody's, since when it is theirs.
     pub waits_since: Timestamp,
     /// Agents who passed, and until when they are not asked again.
     pub resting: BTreeMap<AgentName, Timestamp>,
 }
 
+/// What somebody must be able to do to take a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Need {
+    pub(crate) queue: String,
+    pub(crate) channel: Channel,
+    pub(crate) skills: BTreeSet<String>,
+}
+
+/// An agent as they are known elsewhere; see [`Agent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub profile: Profile,
+    pub presence: Presence,
+    pub connected: bool,
+    pub gone_since: Option<Timestamp>,
+    pub idle_since: Timestamp,
+    pub missed: u16,
+}
+
+impl Standing {
+    /// To whom it is offered, or whose it is.
+    fn holder(&self) -> Option<&AgentName> {
+        match self {
+            Standing::Waiting => None,
+            Standing::Offered { agent, .. } | Standing::Assigned { agent } => Some(agent),
+        }
+    }
+}
+
 impl Work {
+    fn need(&self) -> Need {
+        let Arrival { channel, queue, skills, .. } = &self.arrival;
+        Need { queue: queue.clone(), channel: *channel, skills: skills.clone() }
+    }
+
+    /// An agent who is gone since then had it before; of one who is here, whatever they have. What was given to
+    /// them while they were gone waits for them.
+    pub(crate) fn is_left_by(&self, name: &AgentName, gone: Option<Timestamp>) -> bool {
+        matches!(&self.standing, Standing::Assigned { agent } if agent == name)
+            && gone.is_none_or(|gone| self.waits_since <= gone)
+    }
+
     pub fn rests(&self, agent: &AgentName, at: Timestamp) -> bool {
         self.resting.get(agent).is_some_and(|until| *until > at)
     }
@@ -111,10 +155,18 @@ impl Work {
 pub struct Desk {
     agents: BTreeMap<AgentName, Agent>,
     work: BTreeMap<ConversationId, Work>,
-    /// What waits and is not offered, in order.
+    /// What waits and is not offered, in order; and the same by what it needs, so that what nobody here could
+    /// take need not be looked at.
     line: BTreeSet<Place>,
+    lines: BTreeMap<Need, BTreeSet<Place>>,
+    /// Of what waits: until when somebody rests from it, and since when it waits for who knows the client; how
+    /// often each moment.
+    rests: BTreeMap<Timestamp, u32>,
+    held: BTreeMap<Timestamp, u32>,
     /// What is offered, by its end.
     ends: BTreeSet<(Timestamp, ConversationId)>,
+    /// What each agent is offered or has. No agent stands here with nothing.
+    hands: BTreeMap<AgentName, BTreeSet<ConversationId>>,
     /// The number of the latest offer.
     offers: u64,
     now: Timestamp,
@@ -123,6 +175,10 @@ pub struct Desk {
 impl Desk {
     pub fn agent(&self, name: &AgentName) -> Option<&Agent> {
         self.agents.get(name)
+    }
+
+    pub(crate) fn known(&self, name: &AgentName) -> Option<(&AgentName, &Agent)> {
+        self.agents.get_key_value(name)
     }
 
     pub fn agents(&self) -> impl Iterator<Item = (&AgentName, &Agent)> {
@@ -153,7 +209,8 @@ impl Desk {
         self.now
     }
 
-    pub(crate) fn next_number(&self) -> u64 {
+    /// The number of the next offer.
+    pub fn next_number(&self) -> u64 {
         self.offers.saturating_add(1)
     }
 
@@ -162,14 +219,74 @@ impl Desk {
         self.ends.first().filter(|(until, _)| *until <= at).map(|(_, conversation)| *conversation)
     }
 
-    pub(crate) fn first_after(&self, place: Option<Place>) -> Option<Place> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        self.line.range((place.map_or(Unbounded, Excluded), Unbounded)).next().copied()
+    /// What is needed of what waits.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.lines.keys()
+    }
+
+    /// The next that waits and needs this.
+    pub(crate) fn first_after(&self, need: &Need, place: Option<Place>) -> Option<Place> {
+        self.lines.get(need)?.range((place.map_or(Unbounded, Excluded), Unbounded)).next().copied()
+    }
+
+    /// When somebody next may be asked again about what waits and they rested from.
+    pub(crate) fn rested_after(&self, at: Timestamp) -> Option<Timestamp> {
+        self.rests.range((Excluded(at), Unbounded)).next().map(|(until, _)| *until)
+    }
+
+    /// Since when the first waits of what came later than this and waits for who knows the client.
+    pub(crate) fn held_after(&self, at: Timestamp) -> Option<Timestamp> {
+        self.held.range((Excluded(at), Unbounded)).next().map(|(since, _)| *since)
+    }
+
+    /// To whom this is offered, or whose it is.
+    pub fn holder(&self, conversation: ConversationId) -> Option<&AgentName> {
+        self.work.get(&conversation)?.standing.holder()
+    }
+
+    /// What this agent is offered or has.
+    pub(crate) fn in_hands(&self, name: &AgentName) -> impl Iterator<Item = &Work> {
+        self.hands.get(name).into_iter().flatten().filter_map(|conversation| self.work.get(conversation))
     }
 
     /// Lets time go on, if nothing else happened.
     pub fn pass(&mut self, at: Timestamp) {
         self.now = self.now.max(at);
+    }
+
+    /// Puts an agent as they are known elsewhere; what they have is counted here.
+    pub fn seat(&mut self, name: &AgentName, seat: Seat) {
+        let Seat { profile, presence, connected, gone_since, idle_since, missed } = seat;
+        if !self.agents.contains_key(name) {
+            let mut agent = Agent::new(Profile::default(), idle_since);
+            self.in_hands(name).for_each(|work| agent.take(work.arrival.channel));
+            self.agents.insert(name.clone(), agent);
+        }
+        if let Some(agent) = self.agents.get_mut(name) {
+            (agent.profile, agent.presence, agent.connected) = (profile, presence, connected);
+            (agent.gone_since, agent.idle_since, agent.missed) = (gone_since, idle_since, missed);
+        }
+    }
+
+    /// Puts a conversation as it is known elsewhere. Agents it touches are to be seated again.
+    pub fn place(&mut self, work: Work, at: Timestamp) {
+        let conversation = work.arrival.place.conversation;
+        self.remove(conversation, at);
+        let Work { arrival, standing, waits_since, resting } = work;
+        self.waits(&arrival, at);
+        if let Standing::Offered { number, .. } = &standing {
+            self.offers = self.offers.max(*number);
+        }
+        self.stand(conversation, standing, at);
+        self.edit(conversation, |placed| (placed.waits_since, placed.resting) = (waits_since, resting));
+    }
+
+    /// Takes a conversation off, wherever it stands.
+    pub fn remove(&mut self, conversation: ConversationId, at: Timestamp) {
+        self.stand(conversation, Standing::Waiting, at);
+        if let Some(work) = self.work.remove(&conversation) {
+            self.unlist(&work);
+        }
     }
 
     /// Lets a change be. One that fits nothing that is there changes nothing.
@@ -198,9 +315,7 @@ impl Desk {
             }
             Change::Assigned { conversation, agent } => {
                 self.stand(*conversation, Standing::Assigned { agent: agent.clone() }, at);
-                if let Some(work) = self.work.get_mut(conversation) {
-                    work.resting.clear();
-                }
+                self.edit(*conversation, |work| work.resting.clear());
                 if let Some(known) = self.agents.get_mut(agent) {
                     (known.missed, known.idle_since) = (0, at);
                 }
@@ -208,16 +323,11 @@ impl Desk {
             Change::Returned { conversation, agent, rests_until } => {
                 self.rest(*conversation, agent, *rests_until, at);
                 self.stand(*conversation, Standing::Waiting, at);
-                if let Some(work) = self.work.get_mut(conversation) {
+                self.edit(*conversation, |work| {
                     (work.waits_since, work.arrival.knows) = (at, Some(agent.clone()));
-                }
+                });
             }
-            Change::Left { conversation } => {
-                self.stand(*conversation, Standing::Waiting, at);
-                if let Some(work) = self.work.remove(conversation) {
-                    self.line.remove(&work.arrival.place);
-                }
-            }
+            Change::Left { conversation } => self.remove(*conversation, at),
             Change::Profiled { agent, profile } => match self.agents.get_mut(agent) {
                 Some(known) => known.profile = profile.clone(),
                 None => {
@@ -236,62 +346,97 @@ impl Desk {
     }
 
     fn waits(&mut self, arrival: &Arrival, at: Timestamp) {
-        let new = || Work {
-            arrival: arrival.clone(),
-            standing: Standing::Waiting,
-            waits_since: at,
-            resting: BTreeMap::new(),
-        };
-        let work = self.work.entry(arrival.place.conversation).or_insert_with(new);
-        self.line.remove(&work.arrival.place);
-        if work.standing == Standing::Waiting {
-            self.line.insert(arrival.place);
+        let conversation = arrival.place.conversation;
+        if self.work.contains_key(&conversation) {
+            // The channel stays: the load of whoever has it is counted by it.
+            return self.edit(conversation, |work| {
+                work.arrival = Arrival { channel: work.arrival.channel, ..arrival.clone() };
+            });
         }
-        // The channel stays: the load of whoever has it is counted by it.
-        let channel = work.arrival.channel;
-        work.arrival = Arrival { channel, ..arrival.clone() };
+        let (arrival, standing, resting) = (arrival.clone(), Standing::Waiting, BTreeMap::new());
+        let work = Work { arrival, standing, waits_since: at, resting };
+        self.list(&work);
+        self.work.insert(conversation, work);
+    }
+
+    /// Changes a conversation, wherever it is listed.
+    fn edit(&mut self, conversation: ConversationId, change: impl FnOnce(&mut Work)) {
+        if let Some(mut work) = self.work.remove(&conversation) {
+            self.unlist(&work);
+            change(&mut work);
+            self.list(&work);
+            self.work.insert(conversation, work);
+        }
+    }
+
+    fn list(&mut self, work: &Work) {
+        let Place { conversation, .. } = work.arrival.place;
+        match &work.standing {
+            Standing::Waiting => {
+                self.line.insert(work.arrival.place);
+                self.lines.entry(work.need()).or_default().insert(work.arrival.place);
+                for moment in work.resting.values() {
+                    *self.rests.entry(*moment).or_default() += 1;
+                }
+                if work.arrival.knows.is_some() {
+                    *self.held.entry(work.waits_since).or_default() += 1;
+                }
+            }
+            Standing::Offered { until, .. } => drop(self.ends.insert((*until, conversation))),
+            Standing::Assigned { .. } => {}
+        }
+        if let Some(agent) = work.standing.holder() {
+            self.hands.entry(agent.clone()).or_default().insert(conversation);
+        }
+    }
+
+    fn unlist(&mut self, work: &Work) {
+        let Place { conversation, .. } = work.arrival.place;
+        match &work.standing {
+            Standing::Waiting => {
+                self.line.remove(&work.arrival.place);
+                let need = work.need();
+                if let Some(line) = self.lines.get_mut(&need) {
+                    line.remove(&work.arrival.place);
+                    if line.is_empty() {
+                        self.lines.remove(&need);
+                    }
+                }
+                work.resting.values().for_each(|moment| discount(&mut self.rests, *moment));
+                if work.arrival.knows.is_some() {
+                    discount(&mut self.held, work.waits_since);
+                }
+            }
+            Standing::Offered { until, .. } => drop(self.ends.remove(&(*until, conversation))),
+            Standing::Assigned { .. } => {}
+        }
+        if let Some(agent) = work.standing.holder()
+            && let Some(hands) = self.hands.get_mut(agent)
+        {
+            hands.remove(&conversation);
+            if hands.is_empty() {
+                self.hands.remove(agent);
+            }
+        }
     }
 
     /// Moves a conversation, and the load of whoever had it and has it, so that the two never differ.
     fn stand(&mut self, conversation: ConversationId, standing: Standing, at: Timestamp) {
-        let Some(work) = self.work.get_mut(&conversation) else {
+        let Some(work) = self.work.get(&conversation) else {
             return;
         };
         let channel = work.arrival.channel;
-        match &work.standing {
-            Standing::Waiting => {
-                self.line.remove(&work.arrival.place);
-            }
-            Standing::Offered { agent, until, .. } => {
-                self.ends.remove(&(*until, conversation));
-                if let Some(agent) = self.agents.get_mut(agent) {
-                    agent.drop(channel);
-                }
-            }
-            Standing::Assigned { agent } => {
-                if let Some(agent) = self.agents.get_mut(agent) {
-                    agent.drop(channel);
-                    agent.idle_since = at;
-                }
+        let was_theirs = matches!(work.standing, Standing::Assigned { .. });
+        if let Some(agent) = work.standing.holder().and_then(|name| self.agents.get_mut(name)) {
+            agent.drop(channel);
+            if was_theirs {
+                agent.idle_since = at;
             }
         }
-        match &standing {
-            Standing::Waiting => {
-                self.line.insert(work.arrival.place);
-            }
-            Standing::Offered { agent, until, .. } => {
-                self.ends.insert((*until, conversation));
-                if let Some(agent) = self.agents.get_mut(agent) {
-                    agent.take(channel);
-                }
-            }
-            Standing::Assigned { agent } => {
-                if let Some(agent) = self.agents.get_mut(agent) {
-                    agent.take(channel);
-                }
-            }
+        if let Some(agent) = standing.holder().and_then(|name| self.agents.get_mut(name)) {
+            agent.take(channel);
         }
-        work.standing = standing;
+        self.edit(conversation, |work| work.standing = standing);
     }
 
     fn rest(
@@ -301,9 +446,18 @@ impl Desk {
         until: Option<Timestamp>,
         at: Timestamp,
     ) {
-        if let Some(work) = self.work.get_mut(&conversation) {
+        self.edit(conversation, |work| {
             work.resting.retain(|_, until| *until > at);
             work.resting.extend(until.map(|until| (agent.clone(), until)));
+        });
+    }
+}
+
+fn discount(moments: &mut BTreeMap<Timestamp, u32>, moment: Timestamp) {
+    if let Entry::Occupied(mut count) = moments.entry(moment) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
         }
     }
 }

@@ -3,8 +3,6 @@
 //! Every field is always there, so a rule needs no `has(…)`; what is not known is `null`, false or empty. All
 //! texts are strangers' texts and all are bounded, because the cost of a rule is the size of what it reads.
 
-use std::collections::BTreeSet;
-
 use contact::{Channel, Direction};
 use serde::Serialize;
 
@@ -38,8 +36,6 @@ pub struct EventFacts {
     pub from: Option<String>,
     /// Ours, which they wrote to or called.
     pub to: Vec<String>,
-    /// BCP 47: `uk`
-    pub language: Option<String>,
     pub attachments: i64,
 }
 
@@ -50,10 +46,12 @@ pub struct ClientFacts {
     pub segment: Option<String>,
     /// `new`, `active`, `loyal`, `at_risk`, `lost`, `won_back`
     pub stage: Option<String>,
+    /// What they are worth, as another system of ours counts it; 0 where none does.
+    pub value: i64,
+    /// The agent whose client they are.
+    pub owner: Option<String>,
+    /// BCP 47: `uk`, where they said so.
     pub language: Option<String>,
-    pub tags: BTreeSet<String>,
-    /// Contacts of theirs before this one.
-    pub contacts: i64,
 }
 
 /// The moment of the contact, by the calendar the wiring chose.
@@ -91,16 +89,15 @@ impl Facts {
                 text: cut(&event.text),
                 from: cut(&event.from),
                 to: event.to.iter().take(MOST_MEMBERS).map(|to| cut_text(to)).collect(),
-                language: cut(&event.language),
                 attachments: event.attachments,
             },
             client: ClientFacts {
                 known: self.client.known,
                 segment: cut(&self.client.segment),
                 stage: cut(&self.client.stage),
+                value: self.client.value,
+                owner: cut(&self.client.owner),
                 language: cut(&self.client.language),
-                tags: self.client.tags.iter().take(MOST_MEMBERS).map(|tag| cut_text(tag)).collect(),
-                contacts: self.client.contacts,
             },
             time: TimeFacts { weekday: cut_text(&self.time.weekday), ..self.time.clone() },
         }
@@ -125,11 +122,9 @@ mod tests {
         let mut facts = Facts::default();
         facts.event.text = Some(long.clone());
         facts.event.to = vec![long.clone(); MOST_MEMBERS + 5];
-        facts.client.tags = (0..MOST_MEMBERS + 5).map(|tag| tag.to_string()).collect();
         let bounded = facts.bounded();
         assert_eq!(bounded.event.text.unwrap().chars().count(), MOST_TEXT);
         assert_eq!(bounded.event.to.len(), MOST_MEMBERS);
         assert_eq!(bounded.event.to[0].chars().count(), MOST_TEXT);
-        assert_eq!(bounded.client.tags.len(), MOST_MEMBERS);
     }
 }

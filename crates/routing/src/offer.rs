@@ -10,15 +10,16 @@
 //! anybody looks: an answer after the end of an offer is too late, though nobody noticed the end yet. New
 //! offers are made at the present moment only, because an offer in the past could not have been seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use contact::{Channel, ConversationId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, AgentName, Presence};
-use crate::desk::{Change, Desk, Ended, Standing, Work};
+use crate::desk::{Change, Desk, Ended, Need, Standing, Work};
 use crate::happening::{Happening, Refusal};
+use crate::order::Place;
 
 /// How agents are asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,17 +70,20 @@ impl Desk {
     /// When to say [`Happening::Passed`]; `None`: nothing happens by itself.
     pub fn next_deadline(&self, terms: &Terms) -> Option<Timestamp> {
         let offers = self.offers().next().map(|(until, _)| until);
-        let graces = self.agents().filter_map(|(_, agent)| returns_at(agent, terms));
-        let waits = self.waiting().flat_map(|work| {
-            let held = work.arrival.knows.as_ref().and_then(|_| after(work.waits_since, terms.hold_s));
-            work.resting.values().copied().chain(held).filter(|until| *until > self.now())
-        });
-        offers.into_iter().chain(graces).chain(waits).min()
+        let graces = self.agents().filter_map(|(name, agent)| self.returns_at(name, agent, terms));
+        let hold = SignedDuration::from_secs(i64::from(terms.hold_s));
+        let held = self.held_after(self.now().saturating_sub(hold).unwrap_or(Timestamp::MIN));
+        let held = held.and_then(|since| after(since, terms.hold_s));
+        let waits = [offers, self.rested_after(self.now()), held];
+        waits.into_iter().flatten().chain(graces).min()
     }
 
     /// Who would be offered this now.
     pub fn candidate(&self, terms: &Terms, work: &Work, at: Timestamp) -> Option<&AgentName> {
-        self.candidate_of(self.agents(), terms, work, at)
+        let can = |agent: &Agent| agent.is_ready() && agent.can(&work.arrival.queue, &work.arrival.skills);
+        let mut able: Vec<_> = self.agents().filter(|(_, agent)| can(agent)).collect();
+        able.sort_unstable_by_key(|(name, agent)| (agent.idle_since, *name));
+        self.candidate_of(able, terms, work, at)
     }
 
     /// What an agent who asks for work should take: the first that waits for somebody like them.
@@ -93,32 +97,45 @@ impl Desk {
             .map(|work| work.arrival.place.conversation)
     }
 
+    /// When what an agent has returns, if they are gone.
+    fn returns_at(&self, name: &AgentName, agent: &Agent, terms: &Terms) -> Option<Timestamp> {
+        let since = agent.gone_since.filter(|_| agent.carries_anything())?;
+        let left = self.in_hands(name).any(|work| work.is_left_by(name, Some(since)));
+        after(since, terms.grace_s).filter(|_| left)
+    }
+
+    /// Of those who could if they had room: the one who knows the client, else the first in their order.
     fn candidate_of<'a>(
-        &self,
-        agents: impl Iterator<Item = (&'a AgentName, &'a Agent)>,
+        &'a self,
+        able: impl IntoIterator<Item = (&'a AgentName, &'a Agent)>,
         terms: &Terms,
         work: &Work,
         at: Timestamp,
     ) -> Option<&'a AgentName> {
-        let (arrival, knows) = (&work.arrival, work.arrival.knows.as_ref());
-        let would = |name: &AgentName, agent: &Agent| {
-            agent.is_ready() && agent.can(&arrival.queue, &arrival.skills) && !work.rests(name, at)
-        };
+        let (arrival, asked) = (&work.arrival, |name: &AgentName| !work.rests(name, at));
         // The one who knows the client is worth a short wait, if they are about to be free.
-        let held = knows.and_then(|name| Some((name, self.agent(name)?))).is_some_and(|(name, agent)| {
-            would(name, agent)
-                && !agent.has_room(arrival.channel)
-                && agent.capacity(arrival.channel) > 0
-                && after(work.waits_since, terms.hold_s).is_some_and(|until| at < until)
+        let knows = arrival.knows.as_ref().and_then(|name| self.known(name)).filter(|(name, agent)| {
+            agent.is_ready() && agent.can(&arrival.queue, &arrival.skills) && asked(name)
         });
-        if held {
-            return None;
+        if let Some((name, agent)) = knows {
+            if agent.has_room(arrival.channel) {
+                return Some(name);
+            }
+            let hold = after(work.waits_since, terms.hold_s);
+            if agent.capacity(arrival.channel) > 0 && hold.is_some_and(|until| at < until) {
+                return None;
+            }
         }
-        agents
-            .filter(|(name, agent)| agent.has_room(arrival.channel) && would(name, agent))
-            .min_by_key(|(name, agent)| (Some(*name) != knows, agent.idle_since, *name))
+        able.into_iter()
+            .find(|(name, agent)| agent.has_room(arrival.channel) && asked(name))
             .map(|(name, _)| name)
     }
+}
+
+/// What waits and needs the same, and who could take it: who had nothing new for longest first.
+struct Line {
+    need: Need,
+    able: VecDeque<AgentName>,
 }
 
 /// One happening on its way through the desk.
@@ -148,7 +165,7 @@ impl Turn<'_> {
             }
         }
         let gone = |(name, agent): (&AgentName, &Agent)| {
-            returns_at(agent, self.terms).filter(|at| *at <= self.at).map(|_| name.clone())
+            self.desk.returns_at(name, agent, self.terms).filter(|at| *at <= self.at).map(|_| name.clone())
         };
         let gone: Vec<AgentName> = self.desk.agents().filter_map(gone).collect();
         for agent in gone {
@@ -213,31 +230,51 @@ impl Turn<'_> {
 
     /// Offers what waits, in its order, while somebody has room.
     fn offer(&mut self) {
-        let mut free = self.free();
-        let mut place = None;
-        while !free.is_empty() {
-            let Some(next) = self.desk.first_after(place) else {
-                break;
-            };
-            place = Some(next);
-            let Some(work) = self.desk.work(next.conversation) else {
+        let mut lines = self.lines();
+        let first = |line: &Line| self.desk.first_after(&line.need, None);
+        let mut heads: BTreeSet<(Place, usize)> =
+            lines.iter().enumerate().filter_map(|(at, line)| Some((first(line)?, at))).collect();
+        while let Some((place, at)) = heads.pop_first() {
+            let Some(Line { need, able }) = lines.get_mut(at) else { continue };
+            // Nobody gets more room within a turn.
+            let full =
+                |name: &AgentName| self.desk.agent(name).is_none_or(|agent| !agent.has_room(need.channel));
+            while able.front().is_some_and(full) {
+                able.pop_front();
+            }
+            let Some(work) = self.desk.work(place.conversation).filter(|_| !able.is_empty()) else {
                 continue;
             };
-            let agents = free.iter().filter_map(|name| Some((name, self.desk.agent(name)?)));
-            let Some(agent) = self.desk.candidate_of(agents, self.terms, work, self.at).cloned() else {
-                continue;
-            };
-            let offer_s = self.terms.offer_s.get(&work.arrival.channel).copied().unwrap_or(OFFER_S);
-            let until = after(self.at, offer_s.max(1)).unwrap_or(Timestamp::MAX);
-            let number = self.desk.next_number();
-            self.put(Change::Offered { conversation: next.conversation, agent, number, until });
-            free = self.free();
+            let able = able.iter().filter_map(|name| self.desk.known(name));
+            if let Some(agent) = self.desk.candidate_of(able, self.terms, work, self.at).cloned() {
+                let offer_s = self.terms.offer_s.get(&work.arrival.channel).copied().unwrap_or(OFFER_S);
+                let until = after(self.at, offer_s.max(1)).unwrap_or(Timestamp::MAX);
+                let number = self.desk.next_number();
+                self.put(Change::Offered { conversation: place.conversation, agent, number, until });
+            }
+            heads.extend(self.desk.first_after(need, Some(place)).map(|next| (next, at)));
         }
     }
 
-    fn free(&self) -> Vec<AgentName> {
-        let free = self.desk.agents().filter(|(_, agent)| agent.is_ready() && agent.has_any_room());
-        free.map(|(name, _)| name.clone()).collect()
+    /// What waits and somebody here has room for.
+    fn lines(&self) -> Vec<Line> {
+        let mut free: Vec<_> =
+            self.desk.agents().filter(|(_, agent)| agent.is_ready() && agent.has_any_room()).collect();
+        free.sort_unstable_by_key(|(name, agent)| (agent.idle_since, *name));
+        let mut serving: BTreeMap<&str, Vec<(&AgentName, &Agent)>> = BTreeMap::new();
+        for (name, agent) in free {
+            for queue in &agent.profile.queues {
+                serving.entry(queue).or_default().push((name, agent));
+            }
+        }
+        let line = |need: &Need| {
+            let able = serving.get(need.queue.as_str())?.iter().filter(|(_, agent)| {
+                agent.has_room(need.channel) && need.skills.is_subset(&agent.profile.skills)
+            });
+            let able: VecDeque<AgentName> = able.map(|(name, _)| (*name).clone()).collect();
+            (!able.is_empty()).then(|| Line { need: need.clone(), able })
+        };
+        self.desk.needs().filter_map(line).collect()
     }
 
     fn claim(&mut self, conversation: ConversationId, name: &AgentName) -> Result<(), Refusal> {
@@ -296,16 +333,15 @@ impl Turn<'_> {
     }
 
     fn rescind_all(&mut self, name: &AgentName) {
-        let theirs =
-            |work: &&Work| matches!(&work.standing, Standing::Offered { agent, .. } if agent == name);
-        for conversation in self.every(theirs) {
+        let open = |work: &&Work| matches!(&work.standing, Standing::Offered { .. });
+        for conversation in self.theirs(name, open) {
             self.end_offer(conversation, Ended::Rescinded);
         }
     }
 
     fn return_all(&mut self, name: &AgentName) {
-        let theirs = |work: &&Work| matches!(&work.standing, Standing::Assigned { agent } if agent == name);
-        for conversation in self.every(theirs) {
+        let gone = self.desk.agent(name).and_then(|agent| agent.gone_since);
+        for conversation in self.theirs(name, |work| work.is_left_by(name, gone)) {
             self.give_back(conversation, name, false);
         }
     }
@@ -315,19 +351,13 @@ impl Turn<'_> {
         self.put(Change::Returned { conversation, agent: agent.clone(), rests_until });
     }
 
-    fn every(&self, wanted: impl Fn(&&Work) -> bool) -> Vec<ConversationId> {
-        self.desk.all().filter(wanted).map(|work| work.arrival.place.conversation).collect()
+    fn theirs(&self, name: &AgentName, wanted: impl Fn(&&Work) -> bool) -> Vec<ConversationId> {
+        self.desk.in_hands(name).filter(wanted).map(|work| work.arrival.place.conversation).collect()
     }
 
     fn known(&self, name: &AgentName) -> Result<&Agent, Refusal> {
         self.desk.agent(name).ok_or_else(|| Refusal::NotAtWork { agent: name.clone() })
     }
-}
-
-/// When what an agent has returns, if they are gone.
-fn returns_at(agent: &Agent, terms: &Terms) -> Option<Timestamp> {
-    let since = agent.gone_since.filter(|_| agent.carries_anything())?;
-    after(since, terms.grace_s)
 }
 
 fn after(at: Timestamp, seconds: u32) -> Option<Timestamp> {

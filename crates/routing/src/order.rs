@@ -18,39 +18,10 @@
 //! than the greatest head start after you is behind you, whoever they are. A different pace for each priority
 //! would make lines cross and keys go stale, and gain nothing a greater head start does not give.
 
-use std::fmt;
-
 use contact::ConversationId;
+pub use contact::work::{Priority, TOP_PRIORITY};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-
-/// The most urgent; the least is 0.
-pub const TOP_PRIORITY: u8 = 100;
-
-/// How urgent, from 0 to [`TOP_PRIORITY`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Priority(u8);
-
-impl Priority {
-    /// Where no rule says anything.
-    pub const USUAL: Priority = Priority(50);
-
-    /// The nearest priority there is.
-    pub fn clamped(points: i32) -> Priority {
-        Priority(u8::try_from(points.clamp(0, i32::from(TOP_PRIORITY))).unwrap_or(TOP_PRIORITY))
-    }
-
-    pub fn get(self) -> u8 {
-        self.0
-    }
-}
-
-impl fmt::Display for Priority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
 
 /// How fast waiting raises priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,16 +32,15 @@ pub struct Ageing {
 }
 
 impl Default for Ageing {
-    /// Ten points are five minutes, and the most urgent passes nobody who came fifty minutes earlier.
     fn default() -> Ageing {
-        Ageing { point_s: 30 }
+        Ageing { point_s: contact::work::USUAL_POINT_S }
     }
 }
 
 impl Ageing {
     /// The head start of the most urgent over the least: nobody is passed by who came later than that.
     pub fn greatest_head_start(self) -> SignedDuration {
-        self.head_start(Priority(TOP_PRIORITY))
+        self.head_start(Priority::clamped(i32::from(TOP_PRIORITY)))
     }
 
     /// Where a conversation stands whose client has waited `since` then.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+pub use contact::{Notice, PromiseKind as Kind, Target};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,35 +14,6 @@ use crate::calendar::Calendars;
 
 /// Of each kind of fact a promise keeps this many, the earliest. More pauses are no pauses: then the clock runs.
 pub const MOST_FACTS: usize = 256;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The first answer of a conversation.
-    FirstResponse,
-    /// An answer to what the client said after an answer. Its clock starts at the oldest unanswered contact.
-    NextResponse,
-    /// Reaching a client whose call we missed; any channel will do.
-    Callback,
-}
-
-/// What is promised.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    pub within_s: u32,
-    /// Whose hours count; without one, all hours do. They also do for a name that is not configured any more:
-    /// rather too early than never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calendar: Option<String>,
-    /// At this share of the time a warning is due; more than 100 is 100.
-    #[serde(default = "four_fifths")]
-    pub warn_percent: u8,
-}
-
-pub(crate) fn four_fifths() -> u8 {
-    80
-}
 
 /// A thing that bears on a promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +59,22 @@ impl Promise {
 
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// When the client acted.
+    pub fn began_at(&self) -> Option<Timestamp> {
+        self.began_at
+    }
+
+    /// When it ended, and how.
+    pub fn end(&self) -> Option<(Timestamp, End)> {
+        self.ended(self.began_at?)
+    }
+
+    /// Since when it is paused, or was when it ended.
+    pub fn paused_since(&self) -> Option<Timestamp> {
+        let began_at = self.began_at?;
+        self.runs(began_at, self.ended(began_at)).last().and_then(|(_, until)| *until)
     }
 
     /// Adds a fact. Commutative and idempotent.
@@ -256,12 +244,28 @@ pub enum State {
     Withdrawn,
 }
 
-/// What happens to a promise by itself, once each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Notice {
-    Warned,
-    Breached,
+impl State {
+    pub const ALL: [State; 7] = [
+        State::Running,
+        State::Paused,
+        State::Warned,
+        State::Breached,
+        State::Kept,
+        State::Late,
+        State::Withdrawn,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Warned => "warned",
+            State::Breached => "breached",
+            State::Kept => "kept",
+            State::Late => "late",
+            State::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// Time a client waited: by the clock on the wall, and as the promise counts it.

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use contact::work::USUAL_POINT_S;
+pub use contact::{Decision, FailedRule};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -33,17 +35,33 @@ pub const MOST_SKILLS: usize = 20;
 /// skills = ["contracts"]
 /// promises.callback = { within_s = 300, calendar = "office" }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct RulesConfig {
     /// What holds where no rule matches, and where the one that matches says nothing.
-    #[serde(default)]
     pub otherwise: Outcome,
+    /// The seconds of waiting that are worth a point of priority; with 0 only the time of arrival counts.
+    pub point_s: u32,
     /// Points a segment adds to the priority, or takes off it; the sum stays within 0 and 100.
-    #[serde(default)]
     pub segments: BTreeMap<String, i32>,
-    #[serde(default)]
+    /// Points for what a client is worth; of those that hold the one with the greatest `at_least` counts.
+    pub values: BTreeMap<String, ValueConfig>,
     pub rules: BTreeMap<String, RuleConfig>,
+}
+
+impl Default for RulesConfig {
+    fn default() -> RulesConfig {
+        let (otherwise, segments, values, rules) = Default::default();
+        RulesConfig { otherwise, point_s: USUAL_POINT_S, segments, values, rules }
+    }
+}
+
+/// What being worth so much adds to the priority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValueConfig {
+    pub at_least: i64,
+    pub points: i32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +122,8 @@ pub struct Rules {
     rules: Vec<Rule>,
     otherwise: Outcome,
     segments: BTreeMap<String, i32>,
+    values: BTreeMap<String, ValueConfig>,
+    point_s: u32,
 }
 
 #[derive(Debug)]
@@ -146,8 +166,8 @@ impl Rules {
         }
         // Stable, so that equal ones stay in the order of their names.
         rules.sort_by_key(|rule| rule.config.order);
-        let (otherwise, segments) = (config.otherwise.clone(), config.segments.clone());
-        Ok(Rules { language, version: version(config), rules, otherwise, segments })
+        let RulesConfig { otherwise, point_s, segments, values, .. } = config.clone();
+        Ok(Rules { language, version: version(config), rules, otherwise, segments, values, point_s })
     }
 
     /// 16 hex digits over everything that decides; equal configurations have the same.
@@ -173,10 +193,21 @@ impl Rules {
         let otherwise = &self.otherwise;
         let base = config.and_then(|config| config.priority).unwrap_or(otherwise.priority);
         let segment = facts.client.segment.as_deref();
+        let mut sum = i32::from(base);
         let points = segment.and_then(|segment| self.segments.get(segment)).copied().unwrap_or(0);
-        let priority = Priority::clamped(i32::from(base).saturating_add(points));
         if let Some(segment) = segment.filter(|_| points != 0) {
-            reasons.push(format!("segment `{segment}` moves priority {base} by {points:+} to {priority}"));
+            sum = sum.saturating_add(points);
+            reasons.push(format!("segment `{segment}` moves the priority by {points:+}"));
+        }
+        let worth = facts.client.value;
+        let holds = self.values.iter().filter(|(_, value)| worth != 0 && value.at_least <= worth);
+        if let Some((name, value)) = holds.max_by_key(|(_, value)| value.at_least) {
+            sum = sum.saturating_add(value.points);
+            reasons.push(format!("value `{name}` moves the priority by {:+}", value.points));
+        }
+        let priority = Priority::clamped(sum);
+        if sum != i32::from(base) {
+            reasons.push(format!("priority {base} becomes {priority}"));
         }
         let mut promises = otherwise.promises.clone();
         promises.extend(config.map(|config| config.promises.clone()).unwrap_or_default());
@@ -191,6 +222,7 @@ impl Rules {
             promises,
             reasons,
             failed,
+            point_s: self.point_s,
         }
     }
 
@@ -198,16 +230,7 @@ impl Rules {
     pub fn dry_run<'a>(&self, past: impl IntoIterator<Item = (&'a Facts, &'a Decision)>) -> DryRun {
         let mut run = DryRun::default();
         for (facts, before) in past {
-            let after = self.decide(facts);
-            run.contacts += 1;
-            *run.by_rule.entry(after.rule.clone()).or_default() += 1;
-            *run.by_queue.entry(after.queue.clone()).or_default() += 1;
-            for failed in &after.failed {
-                *run.failed.entry(failed.rule.clone()).or_default() += 1;
-            }
-            if !after.does_the_same(before) {
-                run.changed += 1;
-            }
+            run.count(&self.decide(facts), before);
         }
         run
     }
@@ -233,37 +256,6 @@ impl Rules {
     }
 }
 
-/// What was decided about a new conversation, and why. Kept with it, so that a replay needs no rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// `None`: no rule matched.
-    pub rule: Option<String>,
-    /// [`Rules::version`]
-    pub version: String,
-    pub queue: String,
-    pub priority: Priority,
-    pub skills: BTreeSet<String>,
-    pub promises: BTreeMap<Kind, Target>,
-    /// Sentences for a person. They name rules and segments, and nothing a client wrote.
-    pub reasons: Vec<String>,
-    /// Rules that were asked before and gave no answer.
-    pub failed: Vec<FailedRule>,
-}
-
-impl Decision {
-    /// Whether the conversation goes the same way, whichever rule said so.
-    pub fn does_the_same(&self, other: &Decision) -> bool {
-        let way = |decision: &Decision| (decision.queue.clone(), decision.priority, decision.skills.clone());
-        way(self) == way(other) && self.promises == other.promises
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedRule {
-    pub rule: String,
-    pub reason: String,
-}
-
 /// What a dry run found: counts only, bounded by the number of rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DryRun {
@@ -275,6 +267,21 @@ pub struct DryRun {
     pub by_queue: BTreeMap<String, u64>,
     /// How often each rule gave no answer.
     pub failed: BTreeMap<String, u64>,
+}
+
+impl DryRun {
+    /// One more contact: what would be decided, and what was.
+    pub fn count(&mut self, after: &Decision, before: &Decision) {
+        self.contacts += 1;
+        *self.by_rule.entry(after.rule.clone()).or_default() += 1;
+        *self.by_queue.entry(after.queue.clone()).or_default() += 1;
+        for failed in &after.failed {
+            *self.failed.entry(failed.rule.clone()).or_default() += 1;
+        }
+        if !after.does_the_same(before) {
+            self.changed += 1;
+        }
+    }
 }
 
 fn version(config: &RulesConfig) -> String {

@@ -1,9 +1,13 @@
 //! An act of ours, done: read, judged, decided, written, in the one transaction that may.
 
-use contact::{Act, ClientId, ContactKey, Content, ConversationId, Deed, EntryId, MergeId};
+use contact::{
+    Act, Channel, ClientId, ContactKey, Content, ConversationId, Deed, EntryId, MergeId, ReservationId,
+};
+use jiff::Timestamp;
 
 use crate::attach::{Mode, attach, route, wanted};
-use crate::model::{Arrival, Conversation};
+use crate::model::{Arrival, Conversation, ReservationState};
+use crate::policy::Policy;
 use crate::port::{Known, Store, StoreError, Tx};
 use crate::unmerge;
 
@@ -62,16 +66,32 @@ pub fn subject(deed: &Deed) -> ContactKey {
         | Deed::Claim { conversation }
         | Deed::Assign { conversation, .. }
         | Deed::Resolve { conversation }
-        | Deed::Reopen { conversation } => format!("desk/{conversation}"),
+        | Deed::Reopen { conversation }
+        | Deed::Snooze { conversation, .. }
+        | Deed::Wake { conversation }
+        | Deed::OweCall { conversation, .. }
+        | Deed::CallDone { conversation }
+        | Deed::Route { conversation, .. }
+        | Deed::Reckon { conversation, .. }
+        | Deed::Notify { conversation, .. }
+        | Deed::Offer { conversation, .. }
+        | Deed::EndOffer { conversation, .. }
+        | Deed::Accept { conversation, .. }
+        | Deed::Decline { conversation, .. }
+        | Deed::Return { conversation, .. } => format!("desk/{conversation}"),
+        Deed::Engage { agent, .. } | Deed::Appear { agent, .. } | Deed::Connect { agent, .. } => {
+            format!("desk/agent/{agent}")
+        }
+        Deed::Introduce(introduction) => format!("desk/{}", introduction.client),
         Deed::ReplyByMail { reply, .. } | Deed::LetBe { reply, .. } => format!("desk/{reply}"),
     })
 }
 
 /// Does what an event of type act says, or says why not. When it returns `Ok` it is committed; doing it
 /// twice under one key is doing it once.
-pub async fn act(store: &dyn Store, arrival: Arrival) -> Result<Acted, ActError> {
+pub async fn act(store: &dyn Store, policy: &Policy, arrival: Arrival) -> Result<Acted, ActError> {
     let mut tx = store.begin().await?;
-    let acted = act_in(tx.as_mut(), arrival).await?;
+    let acted = act_in(tx.as_mut(), policy, arrival).await?;
     if !acted.repeated {
         tx.commit().await?;
     }
@@ -79,7 +99,7 @@ pub async fn act(store: &dyn Store, arrival: Arrival) -> Result<Acted, ActError>
 }
 
 /// The same in a transaction that somebody else commits.
-pub async fn act_in(tx: &mut dyn Tx, arrival: Arrival) -> Result<Acted, ActError> {
+pub async fn act_in(tx: &mut dyn Tx, policy: &Policy, arrival: Arrival) -> Result<Acted, ActError> {
     let Content::Act(act) = &arrival.event.content else {
         let cause = "it is no act".into();
         return Err(StoreError::Refused { doing: "do what was asked", cause }.into());
@@ -96,11 +116,11 @@ pub async fn act_in(tx: &mut dyn Tx, arrival: Arrival) -> Result<Acted, ActError
     if known.events.contains(&event.key.digest()) {
         return Ok(acted(true, head));
     }
-    judge(&known, &act).map_err(ActError::Refused)?;
+    judge(&known, &act, arrival.recorded_at).map_err(ActError::Refused)?;
     let changes = if unmerge::takes_again(&act.deed) {
-        unmerge::take_again(tx, &known, arrival, known.log_position + 1, Mode::Live).await?
+        unmerge::take_again(tx, &known, arrival, known.log_position + 1, Mode::Live(policy)).await?
     } else {
-        let changes = attach(known, vec![arrival], Mode::Live);
+        let changes = attach(known, vec![arrival], Mode::Live(policy));
         tx.write(&changes).await?;
         changes
     };
@@ -118,7 +138,7 @@ pub(crate) fn current(known: &Known, id: ConversationId) -> Option<&Conversation
 }
 
 /// Whether it may be done, as things stand.
-pub fn judge(known: &Known, act: &Act) -> Result<(), Refusal> {
+pub fn judge(known: &Known, act: &Act, now: Timestamp) -> Result<(), Refusal> {
     let client = |id: &ClientId| {
         known.clients.get(id).ok_or_else(|| Refusal::Missing(format!("there is no client {id}")))
     };
@@ -168,19 +188,78 @@ pub fn judge(known: &Known, act: &Act) -> Result<(), Refusal> {
             }
             _ => Ok(()),
         },
-        Deed::Assign { conversation: id, .. } | Deed::Reopen { conversation: id } => {
-            conversation(id).map(|_| ())
+        Deed::Assign { conversation: id, .. }
+        | Deed::Reopen { conversation: id }
+        | Deed::Wake { conversation: id }
+        | Deed::Route { conversation: id, .. }
+        | Deed::Reckon { conversation: id, .. }
+        | Deed::Notify { conversation: id, .. }
+        | Deed::Offer { conversation: id, .. }
+        | Deed::EndOffer { conversation: id, .. }
+        | Deed::Return { conversation: id, .. } => conversation(id).map(|_| ()),
+        // What they missed is owed whatever they said: they called us. This is a call they never asked for.
+        Deed::OweCall { conversation: id, .. } => wanted_by(known, conversation(id)?.client, Channel::Phone),
+        Deed::Engage { .. } | Deed::Appear { .. } | Deed::Connect { .. } => Ok(()),
+        Deed::CallDone { conversation: id } => {
+            let owed = conversation(id)?.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
+            if owed { Ok(()) } else { conflict("no call is owed here".to_owned()) }
         }
+        Deed::Snooze { conversation: id, until } => match conversation(id)? {
+            row if !row.is_open() => conflict("the conversation is resolved already".to_owned()),
+            _ if *until <= now => conflict(format!("{until} has passed already")),
+            _ => Ok(()),
+        },
+        Deed::Accept { reservation, conversation: id } => {
+            may_take(known, act, reservation, conversation(id)?, now)
+        }
+        Deed::Decline { reservation, .. } => offered(known, act, reservation, now),
+        Deed::Introduce(said) => match known.holders.get(&said.known_as) {
+            Some((holder, _)) if *holder != said.client => {
+                conflict(format!("{} is known here by now; say it once more", said.known_as))
+            }
+            _ => Ok(()),
+        },
         Deed::Resolve { conversation: id } => match conversation(id)? {
             row if row.is_open() => Ok(()),
             _ => conflict("the conversation is resolved already".to_owned()),
         },
         Deed::ReplyByMail { reply, .. } | Deed::LetBe { reply, .. } => {
-            if known.replies.get(reply).is_some_and(|row| row.due_at.is_some()) {
-                return Ok(());
+            let Some(row) = known.replies.get(reply).filter(|row| row.due_at.is_some()) else {
+                return conflict("nothing is to be done about that answer any more".to_owned());
+            };
+            match &act.deed {
+                Deed::ReplyByMail { source, .. } => wanted_by(known, row.client, source.channel()),
+                _ => Ok(()),
             }
-            conflict("nothing is to be done about that answer any more".to_owned())
         }
+    }
+}
+
+/// Whether this agent is offered it, and in time.
+fn offered(known: &Known, act: &Act, id: &ReservationId, now: Timestamp) -> Result<(), Refusal> {
+    let row = known.reservations.get(id).filter(|row| row.agent == act.by.name());
+    let row = row.ok_or_else(|| Refusal::Missing(format!("you are offered nothing as {id}")))?;
+    if row.state == ReservationState::Pending && now < row.until {
+        return Ok(());
+    }
+    Err(Refusal::Conflict { sentence: "this offer is over".to_owned(), owner: None })
+}
+
+fn may_take(
+    known: &Known,
+    act: &Act,
+    id: &ReservationId,
+    conversation: &Conversation,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    match &conversation.assignee {
+        // Who has it may say so twice.
+        Some(owner) if owner == act.by.name() => Ok(()),
+        Some(owner) => {
+            let sentence = format!("{owner} has this conversation already");
+            Err(Refusal::Conflict { sentence, owner: Some(owner.clone()) })
+        }
+        None => offered(known, act, id, now),
     }
 }
 
@@ -198,8 +277,12 @@ fn may_answer(known: &Known, conversation: &Conversation) -> Result<(), Refusal>
     if route.visitor.as_ref().is_some_and(|visitor| !known.chats.contains_key(visitor)) {
         return Err(nowhere());
     }
-    let channel = route.source.channel();
-    let client = conversation.client.and_then(|id| known.clients.get(&id));
+    wanted_by(known, conversation.client, route.source.channel())
+}
+
+/// Whether the client lets us reach them there.
+fn wanted_by(known: &Known, client: Option<ClientId>, channel: Channel) -> Result<(), Refusal> {
+    let client = client.and_then(|id| known.clients.get(&id));
     if client.is_some_and(|client| !client.allows(channel)) {
         return Err(Refusal::Denied(format!("the client does not want to be reached by {channel}")));
     }

@@ -123,9 +123,18 @@ impl Call {
         self.ended_at.is_some() && self.outcome() == Some(Outcome::Answered)
     }
 
+    /// When a person of ours and the client began to talk, over or not.
+    pub fn spoken_at(&self) -> Option<Timestamp> {
+        self.answered_at.or(self.ended_at).filter(|_| self.outcome() == Some(Outcome::Answered))
+    }
+
     /// We called and reached nobody: one attempt of a callback.
     pub fn is_attempt(&self) -> bool {
         self.outbound && self.ended_at.is_some() && self.outcome() != Some(Outcome::Answered)
+    }
+
+    pub fn answered_at(&self) -> Option<Timestamp> {
+        self.answered_at
     }
 
     pub fn ended_at(&self) -> Option<Timestamp> {

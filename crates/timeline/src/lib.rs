@@ -14,14 +14,21 @@ pub mod attach;
 pub mod call;
 mod changed;
 pub mod chat;
+pub mod clock;
+pub mod figures;
+pub mod hours;
 pub mod mail;
 pub mod model;
+pub mod policy;
 pub mod port;
 pub mod preview;
 pub mod record;
+pub mod rehearsal;
 pub mod replay;
 pub mod reply;
 mod settled;
+pub mod stage;
+pub mod turn;
 mod unmerge;
 
 pub use act::{Refusal, act};
@@ -29,14 +36,18 @@ pub use attach::{Mode, attach};
 pub use call::Call;
 pub use mail::Mail;
 pub use model::{
-    Apart, Arrival, Callback, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation, DeadLetter,
-    Entry, EntryKind, FeedItem, FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply,
-    ReplyState, Role, Status, Token,
+    Agent, Apart, Arrival, Callback, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation,
+    DeadLetter, Entry, EntryKind, FeedItem, FeedKind, Holder, LetterState, Logged, Merge, Message,
+    Preferences, Relocation, Reply, ReplyState, Reservation, ReservationState, Role, Stage, Status, Token,
+    Wish,
 };
+pub use policy::Policy;
 pub use port::{
-    Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, FeedChange, FindClients,
-    FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties, Tx, Wanted,
+    AgentView, Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, Dossier, FeedChange,
+    FindClients, FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties,
+    Tx, Wanted, Work, WorkOf,
 };
 pub use preview::{Preview, Side, preview};
 pub use record::{Recorded, letter_for, record};
+pub use rehearsal::rehearse;
 pub use replay::{Replayed, replay};

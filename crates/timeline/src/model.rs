@@ -1,18 +1,22 @@
 //! The nouns, as the decisions see them and a store keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use contact::{
-    Channel, ClientId, ContactId, ContactKey, ConversationId, Direction, EntryId, Event, Identifier, Invalid,
-    Level, MergeId, Order, Permission, SourceName, Trust,
+    Channel, ClientId, ContactHours, ContactId, ContactKey, ConversationId, Decision, Direction, EntryId,
+    Event, Identifier, Invalid, Level, MergeId, Order, Permission, Presence, Profile, PromiseKind,
+    ReservationId, SourceName, Trust,
 };
 use jiff::Timestamp;
+use routing::order::{Ageing, Place, Priority};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::call::Call;
 use crate::chat::Session;
+use crate::clock::Clock;
 use crate::mail::Mail;
 
 /// An event on its way into the log.
@@ -39,13 +43,20 @@ pub struct Client {
     pub id: ClientId,
     pub name: Option<String>,
     pub segment: Option<String>,
+    /// What they are worth to the company, as another system of ours counts it; the greater the more.
+    pub value: Option<i64>,
+    /// The agent whose client they are, as another system of ours knows.
+    pub owner: Option<String>,
+    /// The agent who spoke with them or wrote to them last.
+    pub known_by: Option<String>,
     pub created_at: Timestamp,
     /// The latest moment they reached us or we them.
     pub last_contact_at: Timestamp,
+    /// When they came back after they seemed lost.
+    pub won_back_at: Option<Timestamp>,
     /// The end of the latest talk: what was owed before it is owed no more.
     pub reached_at: Option<Timestamp>,
-    /// What they said about being reached; where nothing was said, it is allowed.
-    pub permissions: BTreeMap<Channel, Permission>,
+    pub preferences: Preferences,
     /// They turned out to be this client, who holds everything of theirs; never one who is merged too.
     pub merged_into: Option<ClientId>,
     pub rev: i64,
@@ -54,8 +65,29 @@ pub struct Client {
 impl Client {
     /// Whether we may write to them or call them there.
     pub fn allows(&self, channel: Channel) -> bool {
-        self.permissions.get(&channel) != Some(&Permission::Deny)
+        self.preferences.channels.get(&channel).is_none_or(|wish| wish.permission != Permission::Deny)
     }
+}
+
+/// How a client wants to be worked with; what is not said is free.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preferences {
+    /// Whether they may be reached there; where nothing was said, they may.
+    pub channels: BTreeMap<Channel, Wish>,
+    pub preferred_channel: Option<Channel>,
+    /// BCP 47: `uk`
+    pub language: Option<String>,
+    pub hours: Option<ContactHours>,
+}
+
+/// What was said about a channel, by whom and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub permission: Permission,
+    /// Who of us wrote it down.
+    pub by: String,
+    pub at: Timestamp,
 }
 
 /// An identifier and the one client who holds it.
@@ -237,7 +269,28 @@ pub struct Conversation {
     pub assignee: Option<String>,
     pub opened_at: Timestamp,
     pub updated_at: Timestamp,
+    /// To whom it goes and what is promised; `None` where nothing but the usual was decided.
+    pub routing: Option<Decision>,
+    /// The promises that were made, running or ended.
+    pub clocks: BTreeMap<PromiseKind, Clock>,
+    /// When the client first acted of what nobody has answered yet; `None`: nobody waits.
+    pub waiting_since: Option<Timestamp>,
+    /// Since when it has been its agent's, or nobody's.
+    pub handed_at: Timestamp,
+    pub snoozed_until: Option<Timestamp>,
+    /// When it first was somebody's.
+    pub assigned_at: Option<Timestamp>,
+    /// When we first answered, and when last.
+    pub answered_at: Option<Timestamp>,
+    pub last_answer_at: Option<Timestamp>,
+    pub resolved_at: Option<Timestamp>,
+    /// The soonest deadline of a promise that runs. This and the next two follow from the rest, see
+    /// [`Conversation::settle`].
     pub due_at: Option<Timestamp>,
+    /// When something is to be done about it though nothing happens: a notice is due, or it has rested enough.
+    pub wake_at: Option<Timestamp>,
+    /// Its place among those that wait for an agent, the least first; `None`: it does not.
+    pub rank: Option<i64>,
     pub callback: Option<Callback>,
     pub last_entry: Option<EntryId>,
     /// The client's latest contact in it: what an answer answers.
@@ -253,6 +306,104 @@ impl Conversation {
     pub fn is_open(&self) -> bool {
         self.status != Status::Resolved
     }
+
+    /// An agent is to be found for it. A telephone rings by itself; of calls only what we owe waits.
+    pub fn waits(&self) -> bool {
+        let owed = self.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
+        self.status == Status::Open
+            && self.assignee.is_none()
+            && self.continued_in.is_none()
+            && (self.channel != Channel::Phone || owed)
+    }
+
+    /// It is on the hands of its agent: one that waits for the client is not, unless the client is there.
+    pub fn occupies(&self) -> bool {
+        let there = match self.status {
+            Status::Open => true,
+            Status::Pending => self.channel == Channel::Chat,
+            Status::Snoozed | Status::Resolved => false,
+        };
+        there && self.assignee.is_some() && self.continued_in.is_none()
+    }
+
+    /// Where it stands in the waiting list, if it waits.
+    pub fn place(&self) -> Place {
+        let point_s = self.routing.as_ref().map_or(contact::work::USUAL_POINT_S, |routing| routing.point_s);
+        let since = self.waiting_since.unwrap_or(self.opened_at);
+        Ageing { point_s }.place(self.id, Priority::clamped(self.priority), since)
+    }
+
+    /// What follows from the rest: when it is due, when to wake for it, where it stands.
+    pub fn settle(&mut self) {
+        self.due_at = self.clocks.values().filter_map(Clock::runs_until).min();
+        let rests = self.snoozed_until.filter(|_| self.status == Status::Snoozed);
+        self.wake_at = self.clocks.values().filter_map(Clock::next_notice).chain(rests).min();
+        self.rank = self.waits().then(|| self.place().key);
+    }
+}
+
+/// Who of us answers clients, and whether they are here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// As their token names them.
+    pub name: String,
+    /// What they can take; `None`: they are offered nothing.
+    pub profile: Option<Profile>,
+    pub presence: Presence,
+    /// The processes of ours through which a console of theirs is connected.
+    pub consoles: BTreeSet<String>,
+    /// Since when they are offline or not connected.
+    pub gone_since: Option<Timestamp>,
+    /// Since when nothing new came to them and nothing of theirs ended.
+    pub idle_since: Timestamp,
+    /// Offers in a row they did not answer at all.
+    pub missed: u16,
+    pub rev: i64,
+}
+
+impl Agent {
+    /// Newly known, and not here.
+    pub fn new(name: &str, at: Timestamp) -> Agent {
+        Agent {
+            name: name.to_owned(),
+            profile: None,
+            presence: Presence::Offline,
+            consoles: BTreeSet::new(),
+            gone_since: Some(at),
+            idle_since: at,
+            missed: 0,
+            rev: 0,
+        }
+    }
+
+    /// The id by which the feed names them: derived from the name, which is theirs for ever.
+    pub fn id(name: &str) -> Uuid {
+        let full: [u8; 32] = Sha256::digest(format!("agent/{name}")).into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&full[..16]);
+        Uuid::from_bytes(id)
+    }
+
+    /// They could see an offer.
+    pub fn is_connected(&self) -> bool {
+        !self.consoles.is_empty()
+    }
+}
+
+/// A conversation held for one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub id: ReservationId,
+    pub conversation: ConversationId,
+    pub agent: String,
+    pub state: ReservationState,
+    pub offered_at: Timestamp,
+    /// After this an answer is too late.
+    pub until: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// The agent is not offered the conversation again before.
+    pub rests_until: Option<Timestamp>,
+    pub rev: i64,
 }
 
 /// By which mail an answer finds its conversation. Only the client of both finds it: an id is the free text
@@ -327,7 +478,33 @@ words!(
         Failed = "failed",
     }
 );
-words!(FeedKind, "kind of change" { Entry = "entry", Conversation = "conversation", Client = "client" });
+words!(FeedKind, "kind of change" {
+    Entry = "entry",
+    Conversation = "conversation",
+    Client = "client",
+    /// A promise of a conversation warned or was broken.
+    Deadline = "deadline",
+    Reservation = "reservation",
+    Agent = "agent",
+});
+words!(ReservationState, "state of a reservation" {
+    Pending = "pending",
+    Accepted = "accepted",
+    Declined = "declined",
+    TimedOut = "timed_out",
+    Rescinded = "rescinded",
+});
+words!(
+    /// How a relation with a client stands.
+    Stage, "stage of a relation" {
+        New = "new",
+        Active = "active",
+        Loyal = "loyal",
+        AtRisk = "at_risk",
+        Lost = "lost",
+        WonBack = "won_back",
+    }
+);
 words!(
     /// What a token may do; each includes the ones before it, but `reader` reads only.
     Role, "role" { Reader = "reader", Agent = "agent", Supervisor = "supervisor", Admin = "admin" }

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use async_trait::async_trait;
 use contact::{
     Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, IdentifierKind, Level, MergeId,
-    SourceName, Suspect,
+    ReservationId, SourceName, Suspect,
 };
 use jiff::Timestamp;
 
+use uuid::Uuid;
+
+use crate::figures::{Board, Facts, FiguresQuery};
 use crate::model::{
-    Apart, Arrival, Chat, ChatLine, Claim, Client, Contact, Conversation, DeadLetter, Entry, FeedItem,
-    FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply, Status, Token,
+    Agent, Apart, Arrival, Chat, ChatLine, Claim, Client, Contact, Conversation, DeadLetter, Entry, FeedItem,
+    FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply, Reservation, Status, Token,
 };
 
 /// SQLite or PostgreSQL. Reads see what is committed.
@@ -69,6 +72,37 @@ pub trait Store: Send + Sync {
     /// When the next of them is due, if one is.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Those that wait for an agent, in the order of the list: by (`rank`, id), beginning after `page.after`.
+    async fn waiting(
+        &self,
+        queue: Option<&str>,
+        page: Page<(i64, ConversationId)>,
+    ) -> Result<Vec<ConversationView>, StoreError>;
+    /// The entries of one conversation, newest first as [`Store::timeline`].
+    async fn conversation_entries(
+        &self,
+        conversation: ConversationId,
+        page: Page<(Timestamp, EntryId)>,
+    ) -> Result<Vec<Entry>, StoreError>;
+    /// Everybody, by name.
+    async fn agents(&self) -> Result<Vec<AgentView>, StoreError>;
+    async fn agent(&self, name: &str) -> Result<Option<AgentView>, StoreError>;
+    /// Pending ones, the first to end first; of one agent, or of everybody.
+    async fn reservations(&self, agent: Option<&str>) -> Result<Vec<Reservation>, StoreError>;
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError>;
+    /// When the next conversation is to be woken for, if one is.
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// An agent has a console open.
+    async fn anybody_here(&self) -> Result<bool, StoreError>;
+    /// A process says that it is there until then, unless it says so again.
+    async fn keep_alive(&self, process: &str, until: Timestamp) -> Result<(), StoreError>;
+    /// What one must know to serve a client, in one reading.
+    async fn dossier(&self, client: ClientId) -> Result<Option<Dossier>, StoreError>;
+    /// What figures are made of; see [`crate::figures`].
+    async fn figures(&self, query: &FiguresQuery) -> Result<Facts, StoreError>;
+    /// The desk at a glance.
+    async fn board(&self, now: Timestamp) -> Result<Board, StoreError>;
+
     // --- the operator's shelves
 
     /// Keeps letters; one already kept is left as it is, except that a `Retried` one that failed again
@@ -125,7 +159,18 @@ pub trait Tx: Send {
     async fn history(&mut self, clients: &[ClientId], contacts: &[ContactId]) -> Result<History, StoreError>;
     /// The merges and relocations in which these clients have a part, undone ones too.
     async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError>;
-    /// Takes every projected row of these clients away.
+    /// Of everything, or of these: agents, conversations that wait or occupy somebody (asked for by id,
+    /// whatever they do), and reservations that are pending or rest beyond `now`.
+    async fn work(&mut self, of: Option<&WorkOf>, now: Timestamp) -> Result<Work, StoreError>;
+    /// Up to `limit` conversations that are to be woken for by then, the earliest first.
+    async fn to_wake(&mut self, now: Timestamp, limit: usize) -> Result<Vec<ConversationId>, StoreError>;
+    /// Up to `limit` changes of the feed after `position`, in order, as numbered.
+    async fn feed_items(&mut self, after: i64, limit: usize) -> Result<Vec<FeedItem>, StoreError>;
+    /// The processes that said they were there, and until when; see [`Store::keep_alive`].
+    async fn processes(&mut self) -> Result<Vec<(String, Timestamp)>, StoreError>;
+    /// Forgets that a process was there.
+    async fn forget_process(&mut self, process: &str) -> Result<(), StoreError>;
+    /// Takes every projected row of these clients away; reservations stay.
     async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError>;
     /// Empties every projection. Log and feed stay.
     async fn clear_projections(&mut self) -> Result<(), StoreError>;
@@ -156,6 +201,10 @@ pub struct Wanted {
     /// Each with its conversation, its client and, of an answer in a chat, the chat.
     pub replies: Vec<EntryId>,
     pub merges: Vec<MergeId>,
+    /// By name.
+    pub agents: Vec<String>,
+    /// Each with its conversation.
+    pub reservations: Vec<ReservationId>,
     /// Something is proved: what the clients found hold, and whom they are kept apart from, is wanted too.
     pub proofs: bool,
 }
@@ -178,6 +227,10 @@ pub struct Known {
     pub chats: HashMap<String, Chat>,
     pub replies: HashMap<EntryId, Reply>,
     pub merges: HashMap<MergeId, Merge>,
+    /// Those asked for, those who have the conversations found, and those the reservations found are for.
+    pub agents: HashMap<String, Agent>,
+    /// Those asked for, and of the conversations found the pending ones.
+    pub reservations: HashMap<ReservationId, Reservation>,
     /// Where something is proved: everything those clients hold.
     pub holdings: HashMap<ClientId, Vec<Identifier>>,
     /// Where something is proved: who of those clients are kept apart from whom, by who they are today; the
@@ -208,6 +261,8 @@ pub struct Changes {
     pub chats: Vec<Chat>,
     pub chat_lines: Vec<ChatLine>,
     pub replies: Vec<Reply>,
+    pub agents: Vec<Agent>,
+    pub reservations: Vec<Reservation>,
     /// Everything of the first belongs to the second from now on, done before any row is written: its
     /// contacts, entries, conversations and answers with one more `rev`, its identifiers, claims, messages and
     /// chats. Of two messages under one key the survivor's stays, of two claims to one identifier the earlier.
@@ -217,10 +272,32 @@ pub struct Changes {
     pub letters: Vec<DeadLetter>,
 }
 
+/// Of what the work is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkOf {
+    pub conversations: Vec<ConversationId>,
+    /// Their conversations are meant too.
+    pub reservations: Vec<ReservationId>,
+    /// [`Agent::id`]
+    pub agents: Vec<Uuid>,
+}
+
+/// What is to be given to whom.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    pub agents: Vec<Agent>,
+    pub conversations: Vec<Conversation>,
+    /// Who spoke last with the clients of those conversations, where somebody did.
+    pub known_by: HashMap<ClientId, String>,
+    /// Of those conversations the offers that are pending, or whose agent still rests from it; and every
+    /// pending one of a conversation that is not there any more.
+    pub reservations: Vec<Reservation>,
+}
+
 /// Everything of some clients, as it stands, and how it came to be.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// As many as [`Changes`] can hold; `log`, `feed` and `letters` are empty.
+    /// As many as [`Changes`] can hold; `log`, `feed`, `letters`, `agents` and `reservations` are empty.
     pub rows: Changes,
     pub events: Vec<Logged>,
 }
@@ -295,6 +372,28 @@ pub struct ConversationView {
     pub conversation: Conversation,
     pub client: Option<Client>,
     pub last_entry: Option<Entry>,
+    /// Its pending offer.
+    pub offer: Option<Reservation>,
+}
+
+/// An agent and how much they have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentView {
+    pub agent: Agent,
+    /// Conversations on their hands and offers they are asked to answer, by channel.
+    pub load: BTreeMap<Channel, u32>,
+}
+
+/// What one must know to serve a client.
+#[derive(Clone, Debug)]
+pub struct Dossier {
+    pub card: Card,
+    /// Those that are open, the latest first; up to 50.
+    pub conversations: Vec<ConversationView>,
+    /// The latest contact of each channel.
+    pub last_contacts: Vec<Entry>,
+    /// How many others they may be.
+    pub candidates: u32,
 }
 
 /// One change of the feed with the present state of what changed; the state is `None` when it is gone.
@@ -308,6 +407,11 @@ pub struct FeedChange {
     pub conversation: Option<Conversation>,
     /// The client of the entry or conversation, or the one that changed.
     pub client: Option<Card>,
+    /// The one that changed, with its conversation above, or the pending one of the conversation that did.
+    pub reservation: Option<Reservation>,
+    pub agent: Option<AgentView>,
+    /// Of the entry of a call that rings: the agents whose extension it rings at.
+    pub rings: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]

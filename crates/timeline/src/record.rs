@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::attach::{Mode, attach, wanted};
 use crate::model::{Arrival, DeadLetter};
+use crate::policy::Policy;
 use crate::port::{Store, StoreError};
 
 /// What a batch became.
@@ -23,6 +24,7 @@ pub struct Recorded {
 /// acknowledged. Doing it twice is doing it once.
 pub async fn record(
     store: &dyn Store,
+    policy: &Policy,
     events: Vec<Arrival>,
     letters: Vec<DeadLetter>,
 ) -> Result<Recorded, StoreError> {
@@ -32,7 +34,7 @@ pub async fn record(
     let mut tx = store.begin().await?;
     let known = tx.read(&wanted).await?;
     let head = known.feed_position;
-    let mut changes = attach(known, events, Mode::Live);
+    let mut changes = attach(known, events, Mode::Live(policy));
     let unreadable = changes.letters.len();
     changes.letters.extend(letters);
     let fresh = changes.log.len();

@@ -196,7 +196,10 @@ fn conversations(
             client,
             continued_in: place,
             callback: None,
+            clocks: BTreeMap::new(),
             due_at: None,
+            wake_at: None,
+            rank: None,
             ..(*stood).clone()
         };
         rows.insert(*id, gone);

@@ -28,7 +28,7 @@ pub(crate) async fn take_again(
     known: &Known,
     arrival: Arrival,
     position: i64,
-    mode: Mode,
+    mode: Mode<'_>,
 ) -> Result<Changes, StoreError> {
     let Some(Concern { mut clients, contacts, merge, relocation }) = concern(known, &arrival) else {
         return Ok(Changes::default());
@@ -65,7 +65,7 @@ pub(crate) async fn take_again(
     let (mut changes, told) = settled(made, &standing, arrival.recorded_at);
     changes.merges.extend(merge);
     changes.relocations.extend(relocation);
-    if mode == Mode::Live {
+    if matches!(mode, Mode::Live(_)) {
         let numbers = known.feed_position + 1..;
         changes.feed = numbers
             .zip(told)

@@ -27,7 +27,7 @@ pub(crate) fn second(seconds: i64) -> Timestamp {
 pub(crate) fn profile(queues: &[&str], skills: &[&str], chats: u16) -> Profile {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let capacity = BTreeMap::from([(Channel::Chat, chats), (Channel::Phone, 1)]);
-    Profile { queues: owned(queues), skills: owned(skills), capacity }
+    Profile { queues: owned(queues), skills: owned(skills), capacity, ..Profile::default() }
 }
 
 pub(crate) fn arrival(number: u64, queue: &str, priority: i32, since: i64) -> Arrival {
@@ -173,6 +173,28 @@ impl World {
                 self.check_turn(*conversation, agent);
             }
         }
+        assert_eq!(self.desk.next_deadline(&self.terms), self.soonest());
+    }
+
+    /// The next deadline, found by looking at everything.
+    fn soonest(&self) -> Option<Timestamp> {
+        let (desk, terms) = (&self.desk, &self.terms);
+        let after = |at: Timestamp, seconds: u32| at + jiff::SignedDuration::from_secs(seconds.into());
+        let of = |work: &routing::desk::Work| -> Vec<Timestamp> {
+            match &work.standing {
+                Standing::Offered { until, .. } => vec![*until],
+                Standing::Assigned { agent } => {
+                    let gone = desk.agent(agent).and_then(|agent| agent.gone_since);
+                    let gone = gone.filter(|gone| work.waits_since <= *gone);
+                    gone.map(|gone| after(gone, terms.grace_s)).into_iter().collect()
+                }
+                Standing::Waiting => {
+                    let held = work.arrival.knows.iter().map(|_| after(work.waits_since, terms.hold_s));
+                    work.resting.values().copied().chain(held).filter(|until| *until > desk.now()).collect()
+                }
+            }
+        };
+        desk.all().flat_map(of).min()
     }
 
     /// Nobody who stood before it and still waits could have had this agent.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::Desk;
 use crate::mail::{LONGEST_SUMMARY, shortened};
-use crate::model::{Arrival, Client, Conversation, Entry, EntryKind, FeedKind, Status};
+use crate::model::{Arrival, Client, Conversation, Entry, EntryKind, FeedKind, Status, Wish};
 
-impl Desk {
+impl Desk<'_> {
     pub(super) fn take_act(&mut self, event: &Event, act: &Act, now: Timestamp) {
         let by = act.by.name();
         match &act.deed {
@@ -33,21 +33,67 @@ impl Desk {
             Deed::Assign { conversation, to } => {
                 self.change_conversation(*conversation, now, |row| row.assignee.clone_from(to));
             }
-            Deed::Resolve { conversation } => self.change_conversation(*conversation, now, |row| {
-                row.status = Status::Resolved;
-                if let Some(callback) = &mut row.callback {
-                    callback.done_at.get_or_insert(now);
-                }
-            }),
+            Deed::Resolve { conversation } => {
+                self.withdrawn(*conversation, now);
+                self.change_conversation(*conversation, now, |row| {
+                    row.status = Status::Resolved;
+                    if let Some(callback) = &mut row.callback {
+                        callback.done_at.get_or_insert(now);
+                    }
+                });
+            }
             Deed::Reopen { conversation } => {
                 self.change_conversation(*conversation, now, |row| row.status = Status::Open);
             }
-            Deed::Change { client, name, channels } => self.change_client(self.survivor(*client), |row| {
-                if let Some(name) = name {
-                    row.name = Some(name.clone()).filter(|name| !name.is_empty());
-                }
-                row.permissions.extend(channels.iter().copied());
-            }),
+            Deed::Change { client, name, channels, preferred_channel, language, hours } => {
+                self.change_client(self.survivor(*client), |row| {
+                    if let Some(name) = name {
+                        row.name = Some(name.clone()).filter(|name| !name.is_empty());
+                    }
+                    let wishes = &mut row.preferences;
+                    for (channel, permission) in channels {
+                        let wish = Wish { permission: *permission, by: by.to_owned(), at: event.occurred_at };
+                        wishes.channels.insert(*channel, wish);
+                    }
+                    if let Some(channel) = preferred_channel {
+                        wishes.preferred_channel = *channel;
+                    }
+                    if let Some(language) = language {
+                        wishes.language.clone_from(language);
+                    }
+                    if let Some(hours) = hours {
+                        wishes.hours.clone_from(hours);
+                    }
+                });
+            }
+            Deed::Snooze { conversation, until } => self.take_snooze(*conversation, *until, now),
+            Deed::Wake { conversation } => self.take_wake(*conversation, event.occurred_at, now),
+            Deed::OweCall { conversation, .. } => self.take_owed_call(*conversation, now),
+            Deed::CallDone { conversation } => self.take_done_call(*conversation, now),
+            Deed::Route { conversation, decision, deadlines } => {
+                self.take_route(event, *conversation, decision, deadlines, now);
+            }
+            Deed::Reckon { conversation, deadline } => self.take_reckoning(*conversation, deadline, now),
+            Deed::Notify { conversation, promise, notice, at } => {
+                self.take_notice(*conversation, *promise, *notice, *at, now);
+            }
+            Deed::Offer { conversation, agent, until } => {
+                self.take_offer(event, *conversation, agent, *until, now);
+            }
+            Deed::EndOffer { reservation, how, rests_until, .. } => {
+                self.take_end_of_offer(*reservation, *how, *rests_until, now);
+            }
+            Deed::Accept { reservation, conversation } => {
+                self.take_acceptance(*reservation, *conversation, by, now);
+            }
+            Deed::Decline { reservation, rests_until, .. } => {
+                self.take_decline(*reservation, *rests_until, now);
+            }
+            Deed::Return { conversation, agent, .. } => self.take_return(*conversation, agent, now),
+            Deed::Engage { agent, profile } => self.take_engagement(agent, profile.as_ref(), now),
+            Deed::Appear { agent, presence } => self.take_appearance(agent, *presence, now),
+            Deed::Connect { agent, process, open } => self.take_connection(agent, process, *open, now),
+            Deed::Introduce(introduction) => self.take_introduction(event, introduction, by, now),
             // Both take everything of the clients again, see `crate::unmerge`; this is their part in it.
             Deed::Unmerge { merge, reason } => self.take_unmerge(event, *merge, by, reason, now),
             Deed::Move { contact, client, reason } => {
@@ -62,7 +108,7 @@ impl Desk {
         let id = format!("{}:{what}", hex::encode(cause.key.digest()));
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return false };
         let key = EventKey { source, id };
-        if self.mode == super::Mode::Replay {
+        if matches!(self.mode, super::Mode::Replay) {
             return self.decided(&key, &act, now);
         }
         let event = Event {
@@ -92,7 +138,7 @@ impl Desk {
         self.tell(FeedKind::Client, id.uuid(), rev);
     }
 
-    fn change_conversation(
+    pub(super) fn change_conversation(
         &mut self,
         id: ConversationId,
         now: Timestamp,

@@ -131,7 +131,7 @@ fn answered(reply: &Reply, routes: &Routes<'_>) -> Option<[u8; 16]> {
     before.max_by_key(|row| row.id).map(|row| row.key.digest())
 }
 
-impl Desk {
+impl Desk<'_> {
     /// Whose the contact is, where that is not known yet: whom `find` finds, unless a person gave it away.
     pub(super) fn own(
         &mut self,

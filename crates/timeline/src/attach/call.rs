@@ -10,7 +10,7 @@ use crate::model::{Callback, Contact, ContactState, Conversation, Status};
 /// All calls with a client are about one matter while it is open.
 const PHONE_THREAD: &str = "phone";
 
-impl Desk {
+impl Desk<'_> {
     pub(super) fn take_call(&mut self, event: &Event, change: &CallChange, now: Timestamp) {
         let slot = event.contact.digest();
         let mut contact = self
@@ -65,9 +65,13 @@ impl Desk {
             forgive(conversation);
         }
         let key = (client, conversation.thread.clone());
-        let elsewhere = self.open.get(&key).is_some_and(|open| *open != id);
-        if elsewhere {
+        let elsewhere = self.open.get(&key).copied().filter(|open| *open != id);
+        if let Some(open) = elsewhere {
+            // What was done to it was done to the client's: whoever takes their history again must find it.
+            conversation.client = Some(client);
             conversation.status = Status::Resolved;
+            conversation.continued_in = Some(open);
+            conversation.clocks.clear();
             contact.conversation = None;
             self.touch(id, now);
         } else {
@@ -108,6 +112,17 @@ impl Desk {
     /// What the call changes about what we owe.
     fn settle(&mut self, contact: &Contact, before: &Call, after: &Call, now: Timestamp) {
         let client = contact.client;
+        if let Some(id) = contact.conversation.filter(|_| contact.direction == Direction::Inbound) {
+            self.acted(id, contact.occurred_at);
+        }
+        // Who is answered waits no more, however long the talk is; what we owe is done when it is over.
+        if let Some(answered) = after.spoken_at().filter(|at| before.spoken_at() != Some(*at)) {
+            if let Some(id) = contact.conversation {
+                self.answered(id, answered);
+            }
+            self.spoken_to(client, answered, now);
+            self.reached_by_us(client, answered, now);
+        }
         if after.is_talk()
             && !before.is_talk()
             && let Some(at) = after.ended_at()
@@ -150,6 +165,20 @@ impl Desk {
             } else if self.open.get(&key) == Some(&id) {
                 self.open.remove(&key);
             }
+        }
+    }
+
+    /// A talk answers whatever the client had waited for, on any channel.
+    fn spoken_to(&mut self, client: Option<ClientId>, at: Timestamp, now: Timestamp) {
+        let Some(client) = client else { return };
+        let waits = |row: &&Conversation| {
+            row.client == Some(client) && row.is_open() && row.waiting_since.is_some_and(|since| since <= at)
+        };
+        let mut ids: Vec<_> = self.known.conversations.values().filter(waits).map(|row| row.id).collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.answered(id, at);
+            self.touch(id, now);
         }
     }
 

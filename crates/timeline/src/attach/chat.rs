@@ -8,7 +8,7 @@ use crate::chat::{LineContent, Session, session_of, thread};
 use crate::mail::{LONGEST_SUMMARY, shortened};
 use crate::model::{Chat, ChatLine, ContactState, Status};
 
-impl Desk {
+impl Desk<'_> {
     pub(super) fn take_chat(&mut self, event: &Event, change: &ChatChange, now: Timestamp) {
         // No connector tells of a chat without saying whose: it stays in the log and changes nothing.
         let Some(visitor) = event.from.as_ref().and_then(|party| party.value.clone()) else { return };
@@ -106,6 +106,7 @@ impl Desk {
             row.last_entry = Some(entry);
             row.last_contact = Some(contact.id);
         }
+        self.acted(conversation, event.occurred_at);
         let content = LineContent { message_id, text, seq: chat.seq, page: change.page.as_ref() };
         let shown = Shown {
             summary: shortened(text.lines().next().unwrap_or_default(), LONGEST_SUMMARY),

@@ -10,7 +10,7 @@ use super::{Desk, Shown, new_contact};
 use crate::mail;
 use crate::model::{Contact, ContactState, Message, Status};
 
-impl Desk {
+impl Desk<'_> {
     pub(super) fn take_email(&mut self, event: &Event, email: &Email, now: Timestamp) {
         let slot = event.contact.digest();
         let mut contact = self
@@ -54,6 +54,7 @@ impl Desk {
                 conversation.last_entry = Some(contact.entry);
                 conversation.last_contact = Some(contact.id);
             }
+            self.acted(id, contact.occurred_at);
         }
         self.remember(&contact, email);
         self.heard_back(event, email);

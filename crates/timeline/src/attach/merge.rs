@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use super::Desk;
 use super::again::Joins;
 use super::proof::ordered;
-use crate::model::{Apart, Callback, FeedKind, Merge, Status};
+use crate::model::{Apart, Callback, FeedKind, Merge, Preferences, Status};
 
-impl Desk {
+impl Desk<'_> {
     /// Joins two clients: everything of the one is the other's from now on. Who was merged before stands
     /// for the one they became.
     pub(super) fn take_merge(
@@ -44,13 +44,11 @@ impl Desk {
         kept.created_at = kept.created_at.min(gone.created_at);
         kept.last_contact_at = kept.last_contact_at.max(gone.last_contact_at);
         kept.reached_at = kept.reached_at.max(gone.reached_at);
-        for (channel, said) in gone.permissions {
-            // Of two wishes the stricter holds.
-            let wish = kept.permissions.entry(channel).or_insert(said);
-            if said == Permission::Deny {
-                *wish = said;
-            }
-        }
+        kept.value = kept.value.max(gone.value);
+        kept.owner = kept.owner.take().or(gone.owner);
+        kept.known_by = kept.known_by.take().or(gone.known_by);
+        kept.won_back_at = kept.won_back_at.max(gone.won_back_at);
+        join_wishes(&mut kept.preferences, gone.preferences);
         kept.rev += 1;
         let kept_rev = kept.rev;
         self.clients.note(from);
@@ -177,12 +175,23 @@ impl Desk {
         gone.status = Status::Resolved;
         gone.continued_in = Some(older);
         gone.callback = None;
-        gone.due_at = None;
+        gone.clocks.clear();
         let Some(kept) = self.known.conversations.get_mut(&older) else { return };
         kept.status = kept.status.min(was.status);
         kept.priority = kept.priority.max(was.priority);
         kept.assignee = kept.assignee.take().or(was.assignee);
-        kept.due_at = kept.due_at.into_iter().chain(was.due_at).min();
+        if kept.routing.is_none() {
+            kept.queue.clone_from(&was.queue);
+            kept.routing = was.routing;
+        }
+        for (kind, clock) in was.clocks {
+            kept.clocks.entry(kind).or_insert(clock);
+        }
+        kept.waiting_since = kept.waiting_since.into_iter().chain(was.waiting_since).min();
+        kept.snoozed_until = kept.snoozed_until.max(was.snoozed_until);
+        kept.assigned_at = kept.assigned_at.into_iter().chain(was.assigned_at).min();
+        kept.answered_at = kept.answered_at.into_iter().chain(was.answered_at).min();
+        kept.last_answer_at = kept.last_answer_at.max(was.last_answer_at);
         kept.callback = owed(kept.callback.take(), was.callback);
         // Ids sort by arrival.
         kept.last_entry = kept.last_entry.max(was.last_entry);
@@ -217,6 +226,20 @@ impl Desk {
             None => self.stand_in(client).unwrap_or(client),
         }
     }
+}
+
+/// What two said about how they want to be worked with, as one. Of two wishes about a channel the stricter holds.
+fn join_wishes(kept: &mut Preferences, gone: Preferences) {
+    for (channel, said) in gone.channels {
+        let denies = said.permission == Permission::Deny;
+        let wish = kept.channels.entry(channel).or_insert_with(|| said.clone());
+        if denies && wish.permission != Permission::Deny {
+            *wish = said;
+        }
+    }
+    kept.preferred_channel = kept.preferred_channel.or(gone.preferred_channel);
+    kept.language = kept.language.take().or(gone.language);
+    kept.hours = kept.hours.take().or(gone.hours);
 }
 
 /// What two callbacks amount to. What is done is owed no more.

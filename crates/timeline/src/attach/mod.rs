@@ -13,11 +13,14 @@ mod email;
 mod merge;
 mod proof;
 mod reply;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use contact::work::USUAL_QUEUE;
 use contact::{
-    ClientId, ContactId, Content, ConversationId, Deed, EntryId, Event, Identifier, Level, Party, Unreadable,
+    Actor, ClientId, ContactId, Content, ConversationId, Deed, EntryId, Event, Identifier, Level, Party,
+    Priority, ReservationId, Unreadable,
 };
 use identity::Finding;
 use jiff::Timestamp;
@@ -25,23 +28,25 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use self::again::Again;
+use self::work::Stood;
 use crate::changed::{Changed, Order};
-use crate::mail;
 use crate::model::{
     Apart, Arrival, ChatLine, Claim, Client, Contact, ContactState, Conversation, DeadLetter, Entry,
-    EntryKind, FeedItem, FeedKind, Holder, LetterState, Merge, Message, Status,
+    EntryKind, FeedItem, FeedKind, Holder, LetterState, Merge, Message, Preferences, Status,
 };
+use crate::policy::Policy;
 use crate::port::{Changes, Known, Wanted};
+use crate::{mail, stage};
 
 pub(crate) use again::{attach_again, founders};
 pub(crate) use proof::ordered;
 pub(crate) use reply::{Route, route};
 
 /// Whether the decisions are taken for the first time or once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The log grows and every change is numbered in the feed.
-    Live,
+#[derive(Clone, Copy, Debug)]
+pub enum Mode<'p> {
+    /// The log grows, every change is numbered in the feed, and what is new is decided by this policy.
+    Live(&'p Policy),
     /// The log is being read again: only the projections are made.
     Replay,
 }
@@ -68,7 +73,13 @@ pub fn wanted(events: &[Arrival]) -> Wanted {
                 wanted.replies.push(change.reply);
                 wanted.messages.extend(change.message_id.as_deref().map(mail::message_key));
             }
-            Content::Act(act) => act_wants(&act.deed, &mut wanted),
+            Content::Act(act) => {
+                // Whoever takes a conversation by this has something new.
+                if let Actor::Agent(name) = &act.by {
+                    wanted.agents.push(name.clone());
+                }
+                act_wants(&act.deed, &mut wanted);
+            }
             Content::Call(_) | Content::Unreadable(_) => {}
         }
         for party in named {
@@ -81,8 +92,10 @@ pub fn wanted(events: &[Arrival]) -> Wanted {
         list.sort_unstable();
         list.dedup();
     }
-    wanted.chats.sort_unstable();
-    wanted.chats.dedup();
+    for list in [&mut wanted.chats, &mut wanted.agents] {
+        list.sort_unstable();
+        list.dedup();
+    }
     wanted
 }
 
@@ -105,16 +118,45 @@ fn act_wants(deed: &Deed, wanted: &mut Wanted) {
         Deed::Change { client, .. } => wanted.clients.push(*client),
         Deed::Reply { conversation, .. }
         | Deed::Claim { conversation }
-        | Deed::Assign { conversation, .. }
         | Deed::Resolve { conversation }
-        | Deed::Reopen { conversation } => wanted.conversations.push(*conversation),
+        | Deed::Reopen { conversation }
+        | Deed::Snooze { conversation, .. }
+        | Deed::Wake { conversation }
+        | Deed::OweCall { conversation, .. }
+        | Deed::CallDone { conversation }
+        | Deed::Route { conversation, .. }
+        | Deed::Reckon { conversation, .. }
+        | Deed::Notify { conversation, .. } => wanted.conversations.push(*conversation),
+        Deed::Assign { conversation, to } => {
+            wanted.conversations.push(*conversation);
+            wanted.agents.extend(to.clone());
+        }
+        Deed::Offer { conversation, agent, .. } | Deed::Return { conversation, agent, .. } => {
+            wanted.conversations.push(*conversation);
+            wanted.agents.push(agent.clone());
+        }
+        Deed::EndOffer { reservation, conversation, .. }
+        | Deed::Accept { reservation, conversation }
+        | Deed::Decline { reservation, conversation, .. } => {
+            wanted.conversations.push(*conversation);
+            wanted.reservations.push(*reservation);
+        }
+        Deed::Engage { agent, .. } | Deed::Appear { agent, .. } | Deed::Connect { agent, .. } => {
+            wanted.agents.push(agent.clone());
+        }
+        Deed::Introduce(introduction) => {
+            wanted.clients.push(introduction.client);
+            wanted.identifiers.push(introduction.known_as.clone());
+            wanted.identifiers.extend(introduction.identifiers.iter().cloned());
+            wanted.proofs = true;
+        }
         Deed::ReplyByMail { reply, .. } | Deed::LetBe { reply, .. } => wanted.replies.push(*reply),
     }
 }
 
 /// Decides about every event in order, on top of what is known. An event that is in the log already
 /// changes nothing.
-pub fn attach(known: Known, events: Vec<Arrival>, mode: Mode) -> Changes {
+pub fn attach(known: Known, events: Vec<Arrival>, mode: Mode<'_>) -> Changes {
     let mut desk = Desk::new(known, mode);
     for arrival in events {
         desk.take(arrival);
@@ -123,9 +165,9 @@ pub fn attach(known: Known, events: Vec<Arrival>, mode: Mode) -> Changes {
 }
 
 /// What is known, growing with each decision, and what of it has changed.
-struct Desk {
+struct Desk<'p> {
     known: Known,
-    mode: Mode,
+    mode: Mode<'p>,
     /// Open conversations by client and thread.
     open: HashMap<(ClientId, String), ConversationId>,
     log: Vec<(i64, Arrival)>,
@@ -144,6 +186,13 @@ struct Desk {
     merges: Vec<Merge>,
     aparts: Vec<Apart>,
     absorbed: Vec<(ClientId, ClientId)>,
+    agents: BTreeSet<String>,
+    reservations: Order<ReservationId>,
+    /// What the conversations were like before they changed.
+    stood: HashMap<ConversationId, Stood>,
+    /// Conversations that the event in hand began, and those whose promises it bears on.
+    begun: Vec<ConversationId>,
+    stirred: BTreeSet<ConversationId>,
     /// What follows from the event in hand, to be taken next.
     decisions: Vec<Arrival>,
     again: Option<Again>,
@@ -162,18 +211,24 @@ struct Shown<'a> {
     line: Option<(EntryId, Timestamp)>,
 }
 
-impl Desk {
-    fn new(known: Known, mode: Mode) -> Self {
+impl<'p> Desk<'p> {
+    fn new(known: Known, mode: Mode<'p>) -> Self {
         let open = known
             .conversations
             .values()
             .filter(|conversation| conversation.is_open())
             .filter_map(|c| Some(((c.client?, c.thread.clone()), c.id)))
             .collect();
+        let stood = known.conversations.values().map(|row| (row.id, Stood::of(row))).collect();
         Self {
             known,
             mode,
             open,
+            agents: BTreeSet::new(),
+            reservations: Order::default(),
+            stood,
+            begun: Vec::new(),
+            stirred: BTreeSet::new(),
             log: Vec::new(),
             feed: Vec::new(),
             letters: Vec::new(),
@@ -211,8 +266,9 @@ impl Desk {
             Content::Act(act) => self.take_act(&arrival.event, act, arrival.recorded_at),
             Content::Unreadable(_) => {}
         }
+        self.decide_work(&arrival.event, arrival.recorded_at);
         self.known.log_position += 1;
-        if self.mode == Mode::Live {
+        if matches!(self.mode, Mode::Live(_)) {
             self.log.push((self.known.log_position, arrival));
         }
         for decision in std::mem::take(&mut self.decisions) {
@@ -272,12 +328,23 @@ impl Desk {
             client,
             thread,
             channel: event.key.source.channel(),
-            queue: "default".to_owned(),
-            priority: 50,
+            queue: USUAL_QUEUE.to_owned(),
+            priority: i32::from(Priority::USUAL.get()),
             assignee: None,
             opened_at: now,
             updated_at: now,
+            routing: None,
+            clocks: BTreeMap::new(),
+            waiting_since: None,
+            handed_at: now,
+            snoozed_until: None,
+            assigned_at: None,
+            answered_at: None,
+            last_answer_at: None,
+            resolved_at: None,
             due_at: None,
+            wake_at: None,
+            rank: None,
             callback: None,
             last_entry: None,
             last_contact: None,
@@ -285,6 +352,7 @@ impl Desk {
             rev: 0,
         };
         self.known.conversations.insert(id, conversation);
+        self.begun.push(id);
         id
     }
 
@@ -317,6 +385,9 @@ impl Desk {
         {
             let name = identity::name_after(client.name.as_deref(), shown.name);
             if shown.reached_out {
+                if client.rev > 0 && stage::wins_back(client, occurred_at) {
+                    client.won_back_at = client.won_back_at.max(Some(occurred_at));
+                }
                 client.last_contact_at = client.last_contact_at.max(occurred_at);
             }
             self.clients.note(client_id);
@@ -344,6 +415,7 @@ impl Desk {
 
     /// One more revision of a conversation, told to everyone.
     fn touch(&mut self, id: ConversationId, now: Timestamp) {
+        self.follow(id, now);
         let Some(conversation) = self.known.conversations.get_mut(&id) else { return };
         conversation.rev += 1;
         conversation.updated_at = now;
@@ -353,7 +425,7 @@ impl Desk {
     }
 
     fn tell(&mut self, kind: FeedKind, id: Uuid, rev: i64) {
-        if self.mode == Mode::Live {
+        if matches!(self.mode, Mode::Live(_)) {
             self.known.feed_position += 1;
             self.feed.push(FeedItem { position: self.known.feed_position, kind, id, rev });
         }
@@ -371,13 +443,14 @@ impl Desk {
             key(one).cmp(&key(other))
         });
         self.claims.dedup_by(|next, kept| (&next.identifier, next.client) == (&kept.identifier, kept.client));
+        let conversations = self.settled_conversations();
         Changes {
             log: self.log,
             clients: self.clients.take(&mut self.known.clients),
             holders: self.holders,
             contacts: self.contacts.take(&mut self.known.contacts),
             entries: self.entries.rows(),
-            conversations: self.conversations.take(&mut self.known.conversations),
+            conversations,
             messages: self.messages,
             claims: self.claims,
             merges: self.merges,
@@ -387,9 +460,19 @@ impl Desk {
             chat_lines: self.lines,
             replies: self.replies.take(&mut self.known.replies),
             absorbed: self.absorbed,
+            agents: self.agents.iter().filter_map(|name| self.known.agents.remove(name)).collect(),
+            reservations: self.reservations.take(&mut self.known.reservations),
             feed: self.feed,
             letters: self.letters,
         }
+    }
+}
+
+impl Desk<'_> {
+    fn settled_conversations(&mut self) -> Vec<Conversation> {
+        let mut rows = std::mem::take(&mut self.conversations).take(&mut self.known.conversations);
+        rows.iter_mut().for_each(Conversation::settle);
+        rows
     }
 }
 
@@ -399,10 +482,14 @@ fn blank_client(id: ClientId, event: &Event, now: Timestamp) -> Client {
         id,
         name: None,
         segment: None,
+        value: None,
+        owner: None,
+        known_by: None,
         created_at: now,
         last_contact_at: event.occurred_at,
+        won_back_at: None,
         reached_at: None,
-        permissions: BTreeMap::new(),
+        preferences: Preferences::default(),
         merged_into: None,
         rev: 0,
     }

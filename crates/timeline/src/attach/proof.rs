@@ -1,13 +1,13 @@
 //! What is proved or claimed about a client beyond the address they came by.
 
-use contact::{Act, Actor, ClientId, Deed, Event, Identifier, Level, Party, content_digest};
+use contact::{Act, Actor, ClientId, Deed, Event, Identifier, Introduction, Level, Party, content_digest};
 use identity::{Conflict, POLICY};
 use jiff::Timestamp;
 
-use super::Desk;
+use super::{Desk, blank_client};
 use crate::model::{Claim, Holder};
 
-impl Desk {
+impl Desk<'_> {
     /// One proof names several identifiers: they are one client's. What nobody holds becomes theirs; whom
     /// it shows to be the same client is merged with them by a decision of its own, unless a rule of
     /// `identity` speaks against it: then it is a claim for a person to judge.
@@ -41,6 +41,33 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Another system of ours knows them: its word is proof, but merges nobody.
+    pub(super) fn take_introduction(&mut self, event: &Event, said: &Introduction, by: &str, now: Timestamp) {
+        let id = self.survivor(said.client);
+        self.known.clients.entry(id).or_insert_with(|| blank_client(id, event, now));
+        self.note_client(id);
+        for identifier in std::iter::once(&said.known_as).chain(&said.identifiers).cloned() {
+            match self.known.holders.get(&identifier).copied() {
+                Some((holder, level)) if holder == id => self.raise(identifier, id, level, now),
+                None => match identity::may_hold(self.holdings(id), &identifier) {
+                    Ok(()) => self.hold(Holder { identifier, client: id, level: Level::Proved, since: now }),
+                    Err(conflict) => self.claim_one(id, identifier, &conflict, now),
+                },
+                Some(_) => {
+                    let reason = format!("{by} knows it to be theirs");
+                    self.claims.push(Claim { identifier, client: id, reason, since: now });
+                }
+            }
+        }
+        self.change_client(id, |row| {
+            row.name = said.name.clone().or(row.name.take());
+            row.segment = said.segment.clone().or(row.segment.take());
+            row.value = said.value.or(row.value);
+            row.owner = said.owner.clone().or(row.owner.take());
+            row.preferences.language = said.language.clone().or(row.preferences.language.take());
+        });
     }
 
     /// What its holder was only seen with is proved.

@@ -3,12 +3,13 @@
 use std::collections::hash_map::Entry::Vacant;
 
 use contact::{
-    ContactId, ConversationId, Direction, EntryId, Event, Identifier, MailThread, Order, ReplyChange,
-    SourceName, Trust,
+    Channel, ClientId, ContactId, ConversationId, Direction, EntryId, Event, Identifier, MailThread, Order,
+    ReplyChange, SourceName, Trust,
 };
 use jiff::Timestamp;
 
 use super::Desk;
+use crate::hours;
 use crate::mail::{self, LONGEST_SUMMARY, shortened};
 use crate::model::{
     ChatLine, Contact, ContactState, Entry, EntryKind, FeedKind, Message, Reply, ReplyState, Status,
@@ -48,7 +49,7 @@ pub(crate) fn route(contact: &Contact) -> Option<Route> {
     }
 }
 
-impl Desk {
+impl Desk<'_> {
     pub(super) fn take_answer(
         &mut self,
         event: &Event,
@@ -72,6 +73,7 @@ impl Desk {
         if route.visitor.is_some() && seq.is_none() {
             return;
         }
+        let goes_at = self.goes_at(&route.source, client, conversation, now);
         let reply = Reply {
             id,
             conversation,
@@ -80,7 +82,7 @@ impl Desk {
             state: ReplyState::Queued,
             attempts: 0,
             doubts: 0,
-            due_at: Some(now),
+            due_at: Some(goes_at),
             order: Order {
                 reply: id,
                 attempt: 0,
@@ -141,13 +143,14 @@ impl Desk {
             ..first.order.clone()
         };
         let by = first.order.agent.clone().unwrap_or_default();
+        let goes_at = self.goes_at(source, first.client, self.current(place), now);
         let reply = Reply {
             id,
             source: source.clone(),
             state: ReplyState::Queued,
             attempts: 0,
             doubts: 0,
-            due_at: Some(now),
+            due_at: Some(goes_at),
             order,
             detail: None,
             message_id: None,
@@ -166,6 +169,10 @@ impl Desk {
         let Some(reply) = self.known.replies.get_mut(&chat) else { return };
         reply.due_at = None;
         reply.detail = Some(reason.to_owned());
+        // What was never accepted will not arrive any more; of a doubt nobody knows.
+        if matches!(reply.state, ReplyState::Queued | ReplyState::Deferred) {
+            reply.state = ReplyState::Failed;
+        }
         self.show_reply(chat);
     }
 
@@ -185,8 +192,45 @@ impl Desk {
             self.messages.push(*unknown.insert(message));
         }
         if !again {
+            self.keep_to_hours(change.reply);
             self.show_reply(change.reply);
         }
+    }
+
+    /// The next try, too, waits for the client's hours.
+    fn keep_to_hours(&mut self, id: EntryId) {
+        let Some(reply) = self.known.replies.get(&id) else { return };
+        let Some(due_at) = reply.due_at else { return };
+        let goes_at = self.goes_at(&reply.source, reply.client, self.current(reply.conversation), due_at);
+        if let Some(reply) = self.known.replies.get_mut(&id) {
+            reply.due_at = Some(goes_at);
+        }
+    }
+
+    /// When an answer may go that would go at this moment. A mail waits for the hours in which the client
+    /// wants to be reached, unless they wrote a moment ago; who chats is there, and waits for nothing.
+    fn goes_at(
+        &self,
+        source: &SourceName,
+        client: Option<ClientId>,
+        conversation: ConversationId,
+        at: Timestamp,
+    ) -> Timestamp {
+        let hours = client.and_then(|id| self.known.clients.get(&id)?.preferences.hours.as_ref());
+        let Some(hours) = hours.filter(|_| source.channel() == Channel::Email) else { return at };
+        let wrote_at = self.wrote_at(conversation);
+        if wrote_at.is_some_and(|wrote| at.duration_since(wrote) < hours::THERE) {
+            return at;
+        }
+        hours::opening(hours, at)
+    }
+
+    /// When the client reached us last in this conversation.
+    fn wrote_at(&self, conversation: ConversationId) -> Option<Timestamp> {
+        let contact = self.contact_by_id(self.known.conversations.get(&conversation)?.last_contact?)?;
+        let visitor = route(contact).and_then(|route| route.visitor);
+        let line = visitor.and_then(|visitor| self.known.chats.get(&visitor)).map(|chat| chat.last_at);
+        line.max(Some(contact.occurred_at))
     }
 
     /// The next line of a chat, ours.
@@ -225,6 +269,17 @@ impl Desk {
                 if row.status == Status::Open && !owed {
                     row.status = Status::Pending;
                 }
+            }
+        }
+        if reply.instead_of.is_none() {
+            let at = reply.order.written_at;
+            self.answered(conversation, at);
+            let client = self.known.conversations.get(&conversation).and_then(|row| row.client);
+            self.reached_by_us(client, at, now);
+            if let Some(client) = reply.client.and_then(|client| self.known.clients.get_mut(&client)) {
+                client.known_by = Some(by.to_owned());
+                let id = client.id;
+                self.clients.note(id);
             }
         }
         self.known.replies.insert(id, reply);

@@ -9,7 +9,7 @@ use timeline::attach::{Mode, attach, wanted};
 use timeline::{Arrival, EntryKind};
 
 use crate::memory::{Everything, Memory, at};
-use crate::told::{address, call, chat, deed, mail, named, number, tried};
+use crate::told::{address, call, chat, deed, mail, named, number, tried, wish};
 
 /// One thing that happens. Numbers point at whom or what there is, counted round.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ fn ours(step: &Step, minute: i64, memory: &Memory) -> Option<Arrival> {
             },
             Step::Deny { client: nth } => {
                 let channels = vec![(Channel::Phone, Permission::Deny)];
-                Deed::Change { client: client(nth)?, name: None, channels }
+                wish(client(nth)?, channels)
             }
             Step::Merge { one, other } => {
                 Deed::Merge { survivor: client(one)?, absorbed: client(other)?, reason: reason() }

@@ -4,8 +4,15 @@
 
 mod apart;
 mod calls;
+mod floor;
+mod lived;
 mod mails;
 mod memory;
+mod offers;
 mod people;
+mod promises;
+mod routed;
+mod simulated;
 mod told;
 mod turn;
+mod wishes;

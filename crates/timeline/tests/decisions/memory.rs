@@ -10,8 +10,9 @@ use timeline::act::{ActError, Acted, act_in};
 use timeline::attach::{Mode, attach, wanted};
 use timeline::replay::replay_in;
 use timeline::{
-    Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, Conversation, Entry, FeedItem,
-    Holder, Known, Merge, Message, Relocation, Reply, Wanted,
+    Agent, Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, Conversation, Entry,
+    FeedItem, Holder, Known, Merge, Message, Policy, Relocation, Reply, Reservation, ReservationState,
+    Wanted,
 };
 
 use crate::turn::Turn;
@@ -27,6 +28,11 @@ pub(crate) struct Memory {
     pub(crate) all: Rows,
     pub(crate) feed: Vec<FeedItem>,
     pub(crate) log: Vec<Arrival>,
+    /// Whom the feed means by an id.
+    pub(crate) agents: HashMap<uuid::Uuid, String>,
+    /// The processes that said they were there, and until when.
+    pub(crate) processes: BTreeMap<String, Timestamp>,
+    pub(crate) policy: std::sync::Arc<Policy>,
 }
 
 /// The other rows, sorted.
@@ -48,6 +54,8 @@ pub(crate) struct Everything {
     pub(crate) chats: BTreeMap<String, Chat>,
     pub(crate) replies: BTreeMap<EntryId, Reply>,
     pub(crate) merges: BTreeMap<contact::MergeId, Merge>,
+    pub(crate) agents: BTreeMap<String, Agent>,
+    pub(crate) reservations: BTreeMap<contact::ReservationId, Reservation>,
 }
 
 impl Everything {
@@ -71,18 +79,20 @@ impl Everything {
         add!(self.rows.holders.values(), self.rows.claims.values(), self.rows.aparts.values());
         add!(self.rows.lines.values(), self.rows.entries.values(), self.rows.relocations.iter());
         add!(self.chats.values(), self.replies.values(), self.merges.values());
+        add!(self.agents.values(), self.reservations.values());
         lines
     }
 }
 
 impl Memory {
     pub(crate) fn take(&mut self, events: Vec<Arrival>) {
-        let changes = attach(self.read(&wanted(&events)), events, Mode::Live);
+        let changes = attach(self.read(&wanted(&events)), events, Mode::Live(&self.policy));
         self.apply(changes);
     }
 
     pub(crate) fn act(&mut self, arrival: Arrival) -> Result<Acted, ActError> {
-        at_once(act_in(&mut Turn(self), arrival))
+        let policy = std::sync::Arc::clone(&self.policy);
+        at_once(act_in(&mut Turn(self), &policy, arrival))
     }
 
     /// The log decided about once more, in an empty store.
@@ -111,6 +121,8 @@ impl Memory {
             chats: self.rows.chats.clone().into_iter().collect(),
             replies: self.rows.replies.clone().into_iter().collect(),
             merges: self.rows.merges.clone().into_iter().collect(),
+            agents: self.rows.agents.clone().into_iter().collect(),
+            reservations: self.rows.reservations.clone().into_iter().collect(),
         }
     }
 
@@ -137,7 +149,8 @@ impl Memory {
             ..Known::default()
         };
         let answered = known.replies.values().map(|row| row.conversation);
-        let asked: Vec<_> = wanted.conversations.iter().copied().chain(answered).collect();
+        let held = wanted.reservations.iter().filter_map(|id| Some(rows.reservations.get(id)?.conversation));
+        let asked: Vec<_> = wanted.conversations.iter().copied().chain(answered).chain(held).collect();
         self.conversations(&asked, &mut known);
         let answers = known.replies.values().map(|row| row.order.to.clone());
         let talks = known.conversations.values().filter_map(|row| row.thread.strip_prefix("chat/"));
@@ -145,19 +158,33 @@ impl Memory {
         known.chats = some(&rows.chats, &visitors.collect::<Vec<_>>());
         let latest = known.conversations.values().filter_map(|row| row.last_contact);
         let asked: HashSet<ContactId> = wanted.contact_ids.iter().copied().chain(latest).collect();
-        let found = rows.contacts.iter().filter(|(_, row)| asked.contains(&row.id));
+        let all = if asked.is_empty() { None } else { Some(rows.contacts.iter()) };
+        let found = all.into_iter().flatten().filter(|(_, row)| asked.contains(&row.id));
         known.contacts.extend(found.map(|(key, row)| (*key, row.clone())));
         let whose = self.clients(wanted, &mut known);
-        let theirs =
-            rows.messages.iter().filter(|((key, id), _)| wanted.messages.contains(key) && whose.contains(id));
+        let all = if wanted.messages.is_empty() { None } else { Some(rows.messages.iter()) };
+        let theirs = all
+            .into_iter()
+            .flatten()
+            .filter(|((key, id), _)| wanted.messages.contains(key) && whose.contains(id));
         known.messages = theirs.map(|(key, row)| (*key, *row)).collect();
-        let open = self.open().into_iter().filter(|row| row.client.is_some_and(|id| whose.contains(&id)));
+        let open = if whose.is_empty() { Vec::new() } else { self.open() };
+        let open = open.into_iter().filter(|row| row.client.is_some_and(|id| whose.contains(&id)));
         let placed = open
             .map(|row| row.id)
             .chain(known.contacts.values().filter_map(|row| row.conversation))
             .chain(known.messages.values().map(|row| row.conversation))
             .chain(known.chats.values().filter_map(|row| row.conversation));
         self.conversations(&placed.collect::<Vec<_>>(), &mut known);
+        let pending = |row: &&Reservation| {
+            row.state == ReservationState::Pending && known.conversations.contains_key(&row.conversation)
+                || wanted.reservations.contains(&row.id)
+        };
+        let held = rows.reservations.values().filter(pending).map(|row| (row.id, row.clone()));
+        known.reservations = held.collect();
+        let named = known.conversations.values().filter_map(|row| row.assignee.clone());
+        let named = named.chain(known.reservations.values().map(|row| row.agent.clone()));
+        known.agents = some(&rows.agents, &named.chain(wanted.agents.iter().cloned()).collect::<Vec<_>>());
         if wanted.proofs {
             for Holder { identifier, client, .. } in self.all.holders.values() {
                 if whose.contains(client) {
@@ -227,6 +254,9 @@ impl Memory {
         rows.chats.extend(changes.chats.into_iter().map(|row| (row.visitor.clone(), row)));
         rows.replies.extend(changes.replies.into_iter().map(|row| (row.id, row)));
         rows.merges.extend(changes.merges.into_iter().map(|row| (row.id, row)));
+        self.agents.extend(changes.agents.iter().map(|row| (Agent::id(&row.name), row.name.clone())));
+        rows.agents.extend(changes.agents.into_iter().map(|row| (row.name.clone(), row)));
+        rows.reservations.extend(changes.reservations.into_iter().map(|row| (row.id, row)));
         all.entries.extend(changes.entries.into_iter().map(|row| (row.id, row)));
         all.holders.extend(changes.holders.into_iter().map(|row| (row.identifier.clone(), row)));
         for row in changes.claims {
@@ -283,7 +313,7 @@ fn claim(claims: &mut BTreeMap<(Identifier, ClientId), Claim>, row: Claim) {
 }
 
 /// What waits for nothing is ready at once.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("a store of maps waits for nothing"),

@@ -6,7 +6,7 @@ use timeline::act::{ActError, Refusal};
 use timeline::{Callback, Client, Status};
 
 use crate::memory::{Memory, at};
-use crate::told::{DENIED, address, call, deed, line, mail, mail_under, missed, named, number, states};
+use crate::told::{DENIED, address, call, deed, line, mail, mail_under, missed, named, number, states, wish};
 
 fn told(events: Vec<timeline::Arrival>) -> Memory {
     let mut memory = Memory::default();
@@ -191,9 +191,12 @@ fn what_came_after_a_merge_goes_to_whom_it_would_have_gone_to() {
     let mut memory =
         told(vec![missed(0, named("Олена", number(1))), mail(1, named("Ірина", address(1)), &[])]);
     let [one, two] = [holder(&memory, &number(1)), holder(&memory, &address(1))];
-    memory.act(deed(2, Deed::Change { client: two, name: None, channels: vec![DENIED] })).unwrap();
+    memory.act(deed(2, wish(two, vec![DENIED]))).unwrap();
     let merge = merge(&mut memory, 3, one, two);
-    assert_eq!(memory.rows.clients[&one].permissions[&contact::Channel::Email], Permission::Deny);
+    assert_eq!(
+        memory.rows.clients[&one].preferences.channels[&contact::Channel::Email].permission,
+        Permission::Deny
+    );
     memory.take(vec![
         mail(4, address(1), &["mail1@example.com".to_owned()]),
         missed(5, number(1)),
@@ -212,7 +215,7 @@ fn what_came_after_a_merge_goes_to_whom_it_would_have_gone_to() {
         "the chat was the mailer's"
     );
     assert_eq!(memory.rows.clients[&one].name.as_deref(), Some("Олена"));
-    assert!(memory.rows.clients[&one].permissions.is_empty());
+    assert!(memory.rows.clients[&one].preferences.channels.is_empty());
     assert_eq!(memory.rows.clients[&two].name.as_deref(), Some("Ірина"));
     memory.take(vec![missed(9, number(1)), mail(10, address(1), &["mail4@example.com".to_owned()])]);
     assert_eq!((timeline(&memory, one).len(), timeline(&memory, two).len()), (3, 5));

@@ -2,10 +2,11 @@
 
 use contact::act::Permission;
 use contact::{
-    Act, Actor, CallChange, CallState, Channel, ChatChange, ChatFact, ContactKey, Content, Deed, Direction,
-    Email, EntryId, Event, EventKey, IdentifierKind, Outcome, Party, ReplyChange, ReplyFate, SourceName,
-    Trust, chat,
+    Act, Actor, CallChange, CallState, Channel, ChatChange, ChatFact, ClientId, ContactKey, Content, Deed,
+    Direction, Email, EntryId, Event, EventKey, IdentifierKind, Outcome, Party, ReplyChange, ReplyFate,
+    SourceName, Trust, chat,
 };
+use jiff::Timestamp;
 use timeline::Arrival;
 use timeline::act::subject;
 
@@ -17,6 +18,16 @@ pub(crate) fn number(nth: usize) -> Party {
 
 pub(crate) fn address(nth: usize) -> Party {
     party(IdentifierKind::Email, &format!("person{nth}@example.com"))
+}
+
+pub(crate) fn phone(number: &str) -> Party {
+    party(IdentifierKind::Phone, number)
+}
+
+/// A visitor of the site.
+pub(crate) fn visitor(nth: usize) -> Party {
+    let identifier = chat::visitor(&source(Channel::Chat, "site"), &format!("{nth:0>64}"));
+    party(identifier.kind, &identifier.value)
 }
 
 fn party(kind: IdentifierKind, value: &str) -> Party {
@@ -31,7 +42,7 @@ fn source(channel: Channel, name: &str) -> SourceName {
     SourceName::new(channel, name).unwrap()
 }
 
-fn arrival(
+pub(crate) fn arrival(
     key: EventKey,
     contact: ContactKey,
     minute: i64,
@@ -57,6 +68,13 @@ fn arrival(
     };
     let payload = String::from_utf8(event.to_json()).unwrap();
     Arrival { event, payload, recorded_at: at(minute, 2) }
+}
+
+/// The same at another moment, heard of then or later.
+pub(crate) fn timed(arrival: Arrival, happened: Timestamp, heard: Timestamp) -> Arrival {
+    let event = Event { occurred_at: happened, received_at: heard, ..arrival.event };
+    let payload = String::from_utf8(event.to_json()).unwrap();
+    Arrival { event, payload, recorded_at: heard }
 }
 
 /// A call that ended so; `None` is a call that rings.
@@ -127,6 +145,12 @@ pub(crate) fn line(minute: i64, visitor: usize, proved: Vec<Party>) -> Arrival {
 pub(crate) fn states(minute: i64, visitor: usize, claimed: Vec<Party>) -> Arrival {
     let fact = ChatFact::Identified;
     chat(minute, visitor, "s1", ChatChange { fact, proved: Vec::new(), claimed, page: None })
+}
+
+/// The client said so about these channels.
+pub(crate) fn wish(client: ClientId, channels: Vec<(Channel, Permission)>) -> Deed {
+    let (name, preferred_channel, language, hours) = (None, None, None, None);
+    Deed::Change { client, name, channels, preferred_channel, language, hours }
 }
 
 pub(crate) fn deed(minute: i64, deed: Deed) -> Arrival {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
-use contact::{ClientId, ContactId, ContactKey};
+use contact::{ClientId, ContactId, ContactKey, ConversationId};
+use jiff::Timestamp;
 use timeline::{
-    Arrival, Changes, Contact, Digests, EntryKind, History, Known, Logged, Relocation, StoreError, Ties, Tx,
-    Wanted,
+    Changes, Contact, Conversation, Digests, EntryKind, FeedItem, History, Known, Logged, Relocation,
+    Reservation, ReservationState, StoreError, Ties, Tx, Wanted, Work, WorkOf,
 };
 
 use crate::memory::{Memory, Rows, sorted};
@@ -27,8 +28,8 @@ impl Tx for Turn<'_> {
 
     /// Three at a time, so that every cut is tried.
     async fn log(&mut self, after: i64, limit: usize) -> Result<Vec<Logged>, StoreError> {
-        let page = self.0.logged().map(|(_, logged)| logged).filter(|logged| logged.position > after);
-        Ok(page.take(limit.min(3)).collect())
+        let page = (usize::try_from(after).unwrap()..self.0.log.len()).take(limit.min(3));
+        Ok(page.map(|place| self.0.logged(place)).collect())
     }
 
     async fn history(&mut self, clients: &[ClientId], contacts: &[ContactId]) -> Result<History, StoreError> {
@@ -37,6 +38,32 @@ impl Tx for Turn<'_> {
 
     async fn ties(&mut self, clients: &[ClientId]) -> Result<Ties, StoreError> {
         Ok(self.0.ties(&clients.iter().copied().collect()))
+    }
+
+    async fn work(&mut self, of: Option<&WorkOf>, now: Timestamp) -> Result<Work, StoreError> {
+        Ok(self.0.work(of, now))
+    }
+
+    async fn to_wake(&mut self, now: Timestamp, limit: usize) -> Result<Vec<ConversationId>, StoreError> {
+        let rows = self.0.rows.conversations.values();
+        let mut wakes: Vec<_> =
+            rows.filter_map(|row| Some((row.wake_at?, row.id))).filter(|(at, _)| *at <= now).collect();
+        wakes.sort_unstable();
+        Ok(wakes.into_iter().map(|(_, id)| id).take(limit).collect())
+    }
+
+    async fn feed_items(&mut self, after: i64, limit: usize) -> Result<Vec<FeedItem>, StoreError> {
+        let later = self.0.feed.iter().skip(usize::try_from(after).unwrap());
+        Ok(later.take(limit.min(3)).cloned().collect())
+    }
+
+    async fn processes(&mut self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        Ok(self.0.processes.iter().map(|(id, until)| (id.clone(), *until)).collect())
+    }
+
+    async fn forget_process(&mut self, process: &str) -> Result<(), StoreError> {
+        self.0.processes.remove(process);
+        Ok(())
     }
 
     async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError> {
@@ -61,6 +88,43 @@ impl Tx for Turn<'_> {
 }
 
 impl Memory {
+    fn work(&self, of: Option<&WorkOf>, now: Timestamp) -> Work {
+        let rows = &self.rows;
+        let held = |id| rows.reservations.get(&id).map(|row: &Reservation| row.conversation);
+        let conversations: Vec<Conversation> = match of {
+            None => {
+                sorted(rows.conversations.values().filter(|row| row.waits() || row.occupies()), |row| row.id)
+            }
+            Some(of) => {
+                let meant =
+                    of.reservations.iter().filter_map(|id| held(*id)).chain(of.conversations.iter().copied());
+                let meant: BTreeSet<_> = meant.collect();
+                meant.iter().filter_map(|id| rows.conversations.get(id)).cloned().collect()
+            }
+        };
+        let agents = match of {
+            None => sorted(rows.agents.values(), |row| row.name.clone()),
+            Some(of) => {
+                let names = of.agents.iter().filter_map(|id| self.agents.get(id));
+                sorted(names.filter_map(|name| rows.agents.get(name)), |row| row.name.clone())
+            }
+        };
+        let ids: BTreeSet<_> = conversations.iter().map(|row| row.id).collect();
+        let open = |row: &Reservation| row.state == ReservationState::Pending;
+        let theirs = |row: &&Reservation| {
+            let rests = row.rests_until.is_some_and(|until| until > now);
+            (open(row) || rests) && ids.contains(&row.conversation)
+                || open(row) && !rows.conversations.contains_key(&row.conversation)
+        };
+        let known_by = conversations.iter().filter_map(|row| rows.clients.get(&row.client?));
+        Work {
+            agents,
+            known_by: known_by.filter_map(|row| Some((row.id, row.known_by.clone()?))).collect(),
+            reservations: sorted(rows.reservations.values().filter(theirs), |row| row.id),
+            conversations,
+        }
+    }
+
     fn with_merged(&self, clients: &[ClientId]) -> BTreeSet<ClientId> {
         let merged =
             self.rows.clients.values().filter(|row| row.merged_into.is_some_and(|id| clients.contains(&id)));
@@ -95,8 +159,8 @@ impl Memory {
             .map(|id| ContactKey(format!("desk/{id}")))
             .chain(came.iter().map(|row| row.key.clone()))
             .collect();
-        let events = self.logged().filter(|(arrival, _)| ours.contains(&arrival.event.contact));
-        let events = events.map(|(_, logged)| logged).collect();
+        let theirs = (0..self.log.len()).filter(|place| ours.contains(&self.log[*place].event.contact));
+        let events = theirs.map(|place| self.logged(place)).collect();
         let rows = Changes {
             clients: people,
             holders: everything
@@ -151,10 +215,10 @@ impl Memory {
         all.claims.retain(|(_, client), _| stays(Some(*client)));
     }
 
-    fn logged(&self) -> impl Iterator<Item = (&Arrival, Logged)> {
-        (1..).zip(&self.log).map(|(position, arrival)| {
-            let payload = arrival.payload.clone();
-            (arrival, Logged { position, recorded_at: arrival.recorded_at, payload })
-        })
+    /// The event at this place of the log, as it is read.
+    fn logged(&self, place: usize) -> Logged {
+        let arrival = &self.log[place];
+        let position = i64::try_from(place).unwrap() + 1;
+        Logged { position, recorded_at: arrival.recorded_at, payload: arrival.payload.clone() }
     }
 }
