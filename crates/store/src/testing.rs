@@ -4,6 +4,7 @@
 //! loopback port, and never outlives the process that started it, however that ends: a watcher holds
 //! the other end of a pipe. Its flushes are off; a kill loses nothing, a power cut would.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
@@ -242,8 +243,7 @@ impl Tools {
             if server.try_wait()?.is_some() {
                 return Err(other(&std::fs::read_to_string(&log_path)?));
             }
-            let ready = self.command("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &port]).status()?;
-            if ready.success() {
+            if is_ready(folder, server.id()) {
                 return Ok(server);
             }
             if Instant::now() > deadline {
@@ -254,6 +254,14 @@ impl Tools {
             std::thread::sleep(LOOK);
         }
     }
+}
+
+/// Whether this very server answers: another one may have taken its port. It says so in the last line of its
+/// lock file, of which the first is its number.
+fn is_ready(folder: &Path, pid: u32) -> bool {
+    let told = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+    let mut lines = told.lines().map(str::trim);
+    lines.next() == Some(pid.to_string().as_str()) && lines.next_back() == Some("ready")
 }
 
 /// A shell that does nothing until this process ends or asks it to.
@@ -282,8 +290,18 @@ fn fresh_folder(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{name}-{}-{next}", std::process::id()))
 }
 
+/// A port of the loopback nobody listens on now: below those that outgoing connections take, for one of them
+/// could have it while a server is killed and started again.
 fn free_port() -> io::Result<u16> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr().map(|address| address.port())
+    const PORTS: (u16, u16) = (10_000, 9_000);
+    loop {
+        let random = RandomState::new().build_hasher().finish();
+        let port = PORTS.0 + u16::try_from(random % u64::from(PORTS.1)).map_err(io::Error::other)?;
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound.map(|_| port),
+        }
+    }
 }
 
 fn run(command: &mut Command) -> io::Result<()> {

@@ -1,8 +1,8 @@
 //! Values that the two databases keep differently.
 
-use contact::{Direction, Trust};
+use contact::{Direction, Presence, Trust};
 use jiff::Timestamp;
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -90,6 +90,15 @@ pub(crate) fn direction(text: &str) -> Result<Direction, sqlx::Error> {
 
 pub(crate) fn trust(text: &str) -> Result<Trust, sqlx::Error> {
     one_of("trust", [Trust::Verified, Trust::Unverified], Trust::as_str, text)
+}
+
+pub(crate) fn presence(text: &str) -> Result<Presence, sqlx::Error> {
+    one_of("presence", [Presence::Available, Presence::Away, Presence::Offline], Presence::as_str, text)
+}
+
+/// What a column of JSON holds.
+pub(crate) fn json<T: DeserializeOwned>(text: Option<String>) -> Result<Option<T>, sqlx::Error> {
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)
 }
 
 fn one_of<T: Copy, const N: usize>(

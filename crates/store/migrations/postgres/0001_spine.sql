@@ -29,11 +29,15 @@ create table client (
     id              uuid             primary key,
     name            text collate "C",
     segment         text collate "C",
+    value           bigint,
+    owner           text collate "C",
+    known_by        text collate "C",
     search          text collate "C" not null,
     created_at      timestamptz      not null,
     last_contact_at timestamptz      not null,
+    won_back_at     timestamptz,
     reached_at      timestamptz,
-    permissions     text collate "C" not null,
+    preferences     text collate "C" not null,
     merged_into     uuid,
     rev             bigint           not null
 ) with (fillfactor = 80);
@@ -100,7 +104,18 @@ create table conversation (
     assignee        text collate "C",
     opened_at       timestamptz      not null,
     updated_at      timestamptz      not null,
+    routing         text collate "C",
+    clocks          text collate "C",
+    waiting_since   timestamptz,
+    handed_at timestamptz     not null,
+    snoozed_until   timestamptz,
+    assigned_at     timestamptz,
+    answered_at     timestamptz,
+    last_answer_at  timestamptz,
+    resolved_at     timestamptz,
     due_at          timestamptz,
+    wake_at         timestamptz,
+    rank            bigint,
     callback        text collate "C",
     last_entry_id   uuid,
     last_contact_id uuid,
@@ -109,7 +124,16 @@ create table conversation (
 ) with (fillfactor = 80);
 create index conversation_of_client on conversation (client_id, status, id);
 create index conversation_by_status on conversation (status, id);
+-- Figures are about what was opened in a span of time.
+create index conversation_by_opening on conversation (opened_at);
 create index conversation_of_assignee on conversation (assignee, id) where assignee is not null;
+-- The waiting list in its order, and what to wake for.
+create index conversation_waiting on conversation (rank, id) where rank is not null;
+create index conversation_to_wake on conversation (wake_at, id) where wake_at is not null;
+-- What agents have on their hands. One expression, so that no other index looks as good.
+create index conversation_occupying on conversation (assignee, channel)
+    where case when assignee is null or continued_in is not null then false when status = 'open' then true
+        when status = 'pending' then channel = 'chat' else false end;
 
 -- By which mail of a client an answer finds its conversation: the key is a digest of the Message-ID.
 create table message (
@@ -212,6 +236,41 @@ create table reply (
 create index reply_of_client on reply (client_id);
 create index reply_to_wake_for on reply (wake_at, id) where wake_at is not null;
 create index reply_unread on reply (visitor, seq) where wake_at is not null;
+
+-- Who of us answers, and which conversation is held for whom.
+create table agent (
+    id         uuid             primary key,
+    name       text collate "C" not null,
+    profile    text collate "C",
+    presence   text collate "C" not null,
+    consoles   text collate "C" not null,
+    gone_since timestamptz,
+    idle_since timestamptz      not null,
+    missed     integer          not null,
+    rev        bigint           not null
+);
+create unique index agent_name on agent (name);
+
+create table reservation (
+    id              uuid             primary key,
+    conversation_id uuid             not null,
+    agent           text collate "C" not null,
+    state           text collate "C" not null,
+    offered_at      timestamptz      not null,
+    until           timestamptz      not null,
+    ended_at        timestamptz,
+    rests_until     timestamptz,
+    rev             bigint           not null
+);
+create index reservation_pending on reservation (until, id) where state = 'pending';
+create index reservation_of_conversation on reservation (conversation_id, state);
+create index reservation_resting on reservation (rests_until, id) where rests_until is not null;
+
+-- No projection: which of our processes are there, and until when they said so.
+create table process (
+    id    text collate "C" primary key,
+    until timestamptz      not null
+);
 
 -- Every change, numbered. It names what changed and holds nothing of it.
 create table feed (

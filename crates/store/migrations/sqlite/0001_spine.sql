@@ -27,11 +27,15 @@ create table client (
     id              blob    primary key,
     name            text,
     segment         text,
+    value           integer,
+    owner           text,
+    known_by        text,
     search          text    not null,
     created_at      integer not null,
     last_contact_at integer not null,
+    won_back_at     integer,
     reached_at      integer,
-    permissions     text    not null,
+    preferences     text    not null,
     merged_into     blob,
     rev             integer not null
 ) strict, without rowid;
@@ -98,7 +102,18 @@ create table conversation (
     assignee        text,
     opened_at       integer not null,
     updated_at      integer not null,
+    routing         text,
+    clocks          text,
+    waiting_since   integer,
+    handed_at integer not null,
+    snoozed_until   integer,
+    assigned_at     integer,
+    answered_at     integer,
+    last_answer_at  integer,
+    resolved_at     integer,
     due_at          integer,
+    wake_at         integer,
+    rank            integer,
     callback        text,
     last_entry_id   blob,
     last_contact_id blob,
@@ -107,7 +122,16 @@ create table conversation (
 ) strict, without rowid;
 create index conversation_of_client on conversation (client_id, status, id);
 create index conversation_by_status on conversation (status, id);
+-- Figures are about what was opened in a span of time.
+create index conversation_by_opening on conversation (opened_at);
 create index conversation_of_assignee on conversation (assignee, id) where assignee is not null;
+-- The waiting list in its order, and what to wake for.
+create index conversation_waiting on conversation (rank, id) where rank is not null;
+create index conversation_to_wake on conversation (wake_at, id) where wake_at is not null;
+-- What agents have on their hands. One expression, so that no other index looks as good.
+create index conversation_occupying on conversation (assignee, channel)
+    where case when assignee is null or continued_in is not null then false when status = 'open' then true
+        when status = 'pending' then channel = 'chat' else false end;
 
 -- By which mail of a client an answer finds its conversation: the key is a digest of the Message-ID.
 create table message (
@@ -210,6 +234,41 @@ create table reply (
 create index reply_of_client on reply (client_id);
 create index reply_to_wake_for on reply (wake_at, id) where wake_at is not null;
 create index reply_unread on reply (visitor, seq) where wake_at is not null;
+
+-- Who of us answers, and which conversation is held for whom.
+create table agent (
+    id         blob    primary key,
+    name       text    not null,
+    profile    text,
+    presence   text    not null,
+    consoles   text    not null,
+    gone_since integer,
+    idle_since integer not null,
+    missed     integer not null,
+    rev        integer not null
+) strict, without rowid;
+create unique index agent_name on agent (name);
+
+create table reservation (
+    id              blob    primary key,
+    conversation_id blob    not null,
+    agent           text    not null,
+    state           text    not null,
+    offered_at      integer not null,
+    until           integer not null,
+    ended_at        integer,
+    rests_until     integer,
+    rev             integer not null
+) strict, without rowid;
+create index reservation_pending on reservation (until, id) where state = 'pending';
+create index reservation_of_conversation on reservation (conversation_id, state);
+create index reservation_resting on reservation (rests_until, id) where rests_until is not null;
+
+-- No projection: which of our processes are there, and until when they said so.
+create table process (
+    id    text    primary key,
+    until integer not null
+) strict, without rowid;
 
 -- Every change, numbered. It names what changed and holds nothing of it.
 create table feed (

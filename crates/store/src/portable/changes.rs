@@ -4,13 +4,12 @@
 //! index is not touched.
 
 use sqlx::{Error, raw_sql};
-use timeline::{Changes, Client, Contact, Conversation, Entry, Holder, Message, StoreError};
+use timeline::{Changes, Client, Contact, Conversation, Entry, Holder, Message, Preferences};
 use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
-use super::{absorb, chats, shelves, ties};
-use crate::error::refused;
-use crate::values::{Stamp, has_nul};
+use super::{absorb, agents, chats, shelves, ties, work};
+use crate::values::Stamp;
 
 pub(super) async fn write(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
     absorb::absorb(connection, &changes.absorbed).await?;
@@ -29,6 +28,8 @@ pub(super) async fn write(connection: &mut Connection, changes: &Changes) -> Res
     chats::write_lines(connection, &changes.chat_lines).await?;
     chats::write_replies(connection, &changes.replies).await?;
     chats::let_read_ones_be(connection, &changes.chats, &changes.replies).await?;
+    agents::write(connection, &changes.agents).await?;
+    work::write(connection, &changes.reservations).await?;
     feed(connection, changes).await?;
     shelves::bury(connection, &changes.letters).await
 }
@@ -50,6 +51,8 @@ pub(super) fn amount(changes: &Changes) -> u64 {
         + changes.chats.len()
         + changes.chat_lines.len()
         + changes.replies.len()
+        + changes.agents.len()
+        + changes.reservations.len()
         + changes.feed.len()
         + changes.letters.len();
     let text = changes.log.iter().map(|(_, arrival)| arrival.payload.len()).sum::<usize>()
@@ -90,7 +93,7 @@ async fn log(connection: &mut Connection, changes: &Changes) -> Result<(), Error
 async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), Error> {
     let clients = clients
         .iter()
-        .map(|client| Ok((client, json(&client.permissions)?)))
+        .map(|client| Ok((client, preferences(&client.preferences)?)))
         .collect::<Result<Vec<(&Client, String)>, Error>>()?;
     write_rows!(
         connection,
@@ -100,8 +103,12 @@ async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), 
             row.0.id.uuid(),
             row.0.name.as_deref(),
             row.0.segment.as_deref(),
+            row.0.value,
+            row.0.owner.as_deref(),
+            row.0.known_by.as_deref(),
             Stamp(row.0.created_at),
             Stamp(row.0.last_contact_at),
+            row.0.won_back_at.map(Stamp),
             row.0.reached_at.map(Stamp),
             row.1.as_str(),
             row.0.merged_into.map(|client| client.uuid()),
@@ -110,11 +117,18 @@ async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), 
             row.0.name.as_deref().unwrap_or_default().to_lowercase(),
         ],
         "on conflict (id) do update set name = excluded.name, segment = excluded.segment, \
+         value = excluded.value, owner = excluded.owner, known_by = excluded.known_by, \
          created_at = excluded.created_at, last_contact_at = excluded.last_contact_at, \
-         reached_at = excluded.reached_at, permissions = excluded.permissions, \
-         merged_into = excluded.merged_into, rev = excluded.rev, search = excluded.search"
+         won_back_at = excluded.won_back_at, reached_at = excluded.reached_at, \
+         preferences = excluded.preferences, merged_into = excluded.merged_into, rev = excluded.rev, \
+         search = excluded.search"
     );
     Ok(())
+}
+
+/// Most people say nothing.
+fn preferences(said: &Preferences) -> Result<String, Error> {
+    if *said == Preferences::default() { Ok("{}".to_owned()) } else { json(said) }
 }
 
 async fn holders(connection: &mut Connection, holders: &[Holder]) -> Result<(), Error> {
@@ -197,39 +211,71 @@ async fn entries(connection: &mut Connection, entries: &[Entry]) -> Result<(), E
     Ok(())
 }
 
+/// A conversation, and what of it is kept as JSON.
+struct ConversationTexts<'a> {
+    conversation: &'a Conversation,
+    routing: Option<String>,
+    clocks: Option<String>,
+    callback: Option<String>,
+}
+
 async fn conversations(connection: &mut Connection, conversations: &[Conversation]) -> Result<(), Error> {
     let conversations = conversations
         .iter()
-        .map(|conversation| Ok((conversation, conversation.callback.as_ref().map(json).transpose()?)))
-        .collect::<Result<Vec<(&Conversation, Option<String>)>, Error>>()?;
+        .map(|conversation| {
+            let clocks = Some(&conversation.clocks).filter(|clocks| !clocks.is_empty());
+            Ok(ConversationTexts {
+                conversation,
+                routing: conversation.routing.as_ref().map(json).transpose()?,
+                clocks: clocks.map(json).transpose()?,
+                callback: conversation.callback.as_ref().map(json).transpose()?,
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
     write_rows!(
         connection,
         concat!("insert into conversation (", columns!(conversation), ")"),
         &conversations,
         |row| [
-            row.0.id.uuid(),
-            row.0.status.as_str(),
-            row.0.client.map(|client| client.uuid()),
-            row.0.thread.as_str(),
-            row.0.channel.as_str(),
-            row.0.queue.as_str(),
-            row.0.priority,
-            row.0.assignee.as_deref(),
-            Stamp(row.0.opened_at),
-            Stamp(row.0.updated_at),
-            row.0.due_at.map(Stamp),
-            row.1.as_deref(),
-            row.0.last_entry.map(|entry| entry.uuid()),
-            row.0.last_contact.map(|contact| contact.uuid()),
-            row.0.continued_in.map(|conversation| conversation.uuid()),
-            row.0.rev,
+            row.conversation.id.uuid(),
+            row.conversation.status.as_str(),
+            row.conversation.client.map(|client| client.uuid()),
+            row.conversation.thread.as_str(),
+            row.conversation.channel.as_str(),
+            row.conversation.queue.as_str(),
+            row.conversation.priority,
+            row.conversation.assignee.as_deref(),
+            Stamp(row.conversation.opened_at),
+            Stamp(row.conversation.updated_at),
+            row.routing.as_deref(),
+            row.clocks.as_deref(),
+            row.conversation.waiting_since.map(Stamp),
+            Stamp(row.conversation.handed_at),
+            row.conversation.snoozed_until.map(Stamp),
+            row.conversation.assigned_at.map(Stamp),
+            row.conversation.answered_at.map(Stamp),
+            row.conversation.last_answer_at.map(Stamp),
+            row.conversation.resolved_at.map(Stamp),
+            row.conversation.due_at.map(Stamp),
+            row.conversation.wake_at.map(Stamp),
+            row.conversation.rank,
+            row.callback.as_deref(),
+            row.conversation.last_entry.map(|entry| entry.uuid()),
+            row.conversation.last_contact.map(|contact| contact.uuid()),
+            row.conversation.continued_in.map(|conversation| conversation.uuid()),
+            row.conversation.rev,
         ],
         "on conflict (id) do update set status = excluded.status, client_id = excluded.client_id, \
          thread = excluded.thread, channel = excluded.channel, queue = excluded.queue, \
          priority = excluded.priority, assignee = excluded.assignee, opened_at = excluded.opened_at, \
-         updated_at = excluded.updated_at, due_at = excluded.due_at, callback = excluded.callback, \
-         last_entry_id = excluded.last_entry_id, last_contact_id = excluded.last_contact_id, \
-         continued_in = excluded.continued_in, rev = excluded.rev"
+         updated_at = excluded.updated_at, routing = excluded.routing, clocks = excluded.clocks, \
+         waiting_since = excluded.waiting_since, handed_at = excluded.handed_at, \
+         snoozed_until = excluded.snoozed_until, assigned_at = excluded.assigned_at, \
+         answered_at = excluded.answered_at, last_answer_at = excluded.last_answer_at, \
+         resolved_at = excluded.resolved_at, due_at = excluded.due_at, wake_at = excluded.wake_at, \
+         rank = excluded.rank, callback = excluded.callback, last_entry_id = excluded.last_entry_id, \
+         last_contact_id = excluded.last_contact_id, continued_in = excluded.continued_in, \
+         rev = excluded.rev"
     );
     Ok(())
 }
@@ -279,47 +325,12 @@ pub(super) async fn clear_projections(connection: &mut Connection) -> Result<(),
         "delete from chat",
         "delete from chat_line",
         "delete from reply",
+        "delete from agent",
+        "delete from reservation",
     ] {
         raw_sql(table).execute(&mut *connection).await?;
     }
     Ok(())
-}
-
-/// PostgreSQL keeps NUL in no text; then SQLite must not either, and neither learns of it by a half
-/// written batch. Letters are kept whatever they hold, see [`shelves::bury`]; JSON has none.
-pub(super) fn refuse_nul(doing: &'static str, changes: &Changes) -> Result<(), StoreError> {
-    let log =
-        changes.log.iter().any(|(_, arrival)| has_nul(&arrival.payload) || has_nul(&arrival.event.key.id));
-    let clients = changes.clients.iter().any(|client| any_nul([&client.name, &client.segment]));
-    let holders = changes.holders.iter().any(|holder| has_nul(&holder.identifier.value));
-    let contacts = changes.contacts.iter().any(|contact| has_nul(&contact.key.0));
-    let entries = changes.entries.iter().any(|entry| {
-        has_nul(&entry.summary) || has_nul(&entry.content) || entry.agent.as_deref().is_some_and(has_nul)
-    });
-    let conversations = changes.conversations.iter().any(|conversation| {
-        has_nul(&conversation.thread) || has_nul(&conversation.queue) || any_nul([&conversation.assignee])
-    });
-    let claims =
-        changes.claims.iter().any(|claim| has_nul(&claim.identifier.value) || has_nul(&claim.reason));
-    let ties = changes.merges.iter().any(|merge| has_nul(&merge.by) || has_nul(&merge.reason))
-        || changes.aparts.iter().any(|apart| has_nul(&apart.by) || has_nul(&apart.reason));
-    let chats = changes.chats.iter().any(|chat| has_nul(&chat.visitor) || has_nul(&chat.session));
-    let lines = changes.chat_lines.iter().any(|line| {
-        has_nul(&line.visitor) || has_nul(&line.message_id) || has_nul(&line.text) || any_nul([&line.agent])
-    });
-    let replies = changes
-        .replies
-        .iter()
-        .any(|reply| has_nul(&reply.order.to) || any_nul([&reply.detail, &reply.message_id]));
-    let beside = claims || ties || chats || lines || replies;
-    if log || clients || holders || contacts || entries || conversations || beside {
-        return Err(refused(doing, "a text holds the character NUL, which cannot be kept"));
-    }
-    Ok(())
-}
-
-fn any_nul<const N: usize>(texts: [&Option<String>; N]) -> bool {
-    texts.into_iter().flatten().any(|text| has_nul(text))
 }
 
 pub(super) fn json(value: &impl serde::Serialize) -> Result<String, Error> {

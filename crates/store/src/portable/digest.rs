@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
 use crate::rows::{
-    ApartRow, ChatRow, ClaimRow, ClientRow, ContactRow, ConversationRow, EntryRow, IdentifierRow, MergeRow,
-    MessageRow, OwnedLineRow, RelocationRow, ReplyRow,
+    AgentRow, ApartRow, ChatRow, ClaimRow, ClientRow, ContactRow, ConversationRow, EntryRow, IdentifierRow,
+    MergeRow, MessageRow, OwnedLineRow, RelocationRow, ReplyRow, ReservationRow,
 };
 
 /// Adds every row of a table to the hash of its client.
@@ -55,6 +55,8 @@ pub(super) async fn digests(connection: &mut Connection) -> Result<Digests, Erro
     add_all!(hashes, connection, chat order by "visitor", |row: ChatRow| row.client_id);
     lines(&mut hashes, connection).await?;
     add_all!(hashes, connection, reply order by "id", |row: ReplyRow| row.client_id);
+    add_all!(hashes, connection, agent order by "id", |row: AgentRow| None);
+    add_all!(hashes, connection, reservation order by "id", |row: ReservationRow| None);
     Ok(hashes.finish())
 }
 

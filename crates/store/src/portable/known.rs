@@ -9,7 +9,7 @@ use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Message, Re
 use uuid::Uuid;
 
 use super::super::{Connection, holders, ids};
-use super::{chats, ties};
+use super::{chats, ties, work};
 use crate::rows::{
     ClientRow, ContactRow, ConversationRow, IdentifierRow, LoggedRow, MessageRow, read as nouns,
 };
@@ -31,11 +31,13 @@ pub(super) async fn read(connection: &mut Connection, wanted: &Wanted) -> Result
     }
     known.merges = ties::by_id(connection, &wanted.merges).await?;
     known.replies = chats::replies(connection, &wanted.replies).await?;
+    known.reservations = work::by_id(connection, wanted.reservations.iter().copied()).await?;
     shown(connection, wanted, &mut known).await?;
     known.chats = chats::by_visitor(connection, &visitors(wanted, &known)).await?;
     let whose = clients(connection, wanted, &mut known).await?;
     known.messages = messages(connection, &wanted.messages, &whose).await?;
     conversations(connection, &whose, &mut known).await?;
+    work::held(connection, wanted, &mut known).await?;
     if wanted.proofs && !whose.is_empty() {
         known.holdings = holdings(connection, &whose).await?;
         known.aparts = ties::kept_apart(connection, whose).await?;
@@ -81,12 +83,13 @@ async fn contacts(
     found.into_iter().map(|row| Ok((row.key.into_bytes(), Contact::try_from(row)?))).collect()
 }
 
-/// The conversations asked for and those of the answers, and by their ids the contacts asked for and the
-/// latest of those conversations.
+/// The conversations asked for and those of the answers and offers, and by their ids the contacts asked for
+/// and the latest of those conversations.
 async fn shown(connection: &mut Connection, wanted: &Wanted, known: &mut Known) -> Result<(), Error> {
     let answered = known.replies.values().map(|reply| reply.conversation);
+    let offered = known.reservations.values().map(|reservation| reservation.conversation);
     let asked: HashSet<Uuid> =
-        wanted.conversations.iter().copied().chain(answered).map(|id| id.uuid()).collect();
+        wanted.conversations.iter().copied().chain(answered).chain(offered).map(|id| id.uuid()).collect();
     if !asked.is_empty() {
         by_id(connection, asked, known).await?;
         continued(connection, known).await?;

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 
 use contact::{Channel, ClientId, ContactId, ConversationId, EntryId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Arguments as _, Database, Error, QueryBuilder};
 use timeline::{
-    Card, Client, Conversation, ConversationView, Entry, FeedChange, FeedItem, FeedKind, FindClients,
-    FindContacts, FindConversations, Holder, Logged, Page,
+    Card, Client, Conversation, ConversationView, Entry, FindClients, FindContacts, FindConversations,
+    Holder, Logged, Page,
 };
 use uuid::Uuid;
 
 use super::super::{Connection, Db, ENTRIES, entries, ids};
-use crate::rows::{ClientRow, ConversationRow, FeedRow, IdentifierRow, LoggedRow, read as nouns};
+use super::work;
+use crate::rows::{ClientRow, ConversationRow, IdentifierRow, LoggedRow, read as nouns};
 use crate::values::{Stamp, containing, has_nul, rows};
 
 // --- by id
@@ -34,7 +35,7 @@ async fn clients_by_id(
     Ok(found.into_iter().map(|client| (client.id, client)).collect())
 }
 
-async fn entries_by_id(
+pub(super) async fn entries_by_id(
     connection: &mut Connection,
     wanted: impl IntoIterator<Item = Uuid>,
 ) -> Result<HashMap<EntryId, Entry>, Error> {
@@ -50,7 +51,7 @@ async fn entries_by_id(
     Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
 }
 
-async fn conversations_by_id(
+pub(super) async fn conversations_by_id(
     connection: &mut Connection,
     wanted: impl IntoIterator<Item = Uuid>,
 ) -> Result<HashMap<ConversationId, Conversation>, Error> {
@@ -168,6 +169,49 @@ pub(super) async fn timeline(
     nouns(entries(connection, query).await?)
 }
 
+/// There is no index by conversation, which every entry would pay for: they are among their client's, none
+/// later than the conversation last changed. An imported mail may be years older than its conversation, so a
+/// client's go back to the first; those of nobody are many and are not imported.
+pub(super) async fn conversation_entries(
+    connection: &mut Connection,
+    id: ConversationId,
+    page: Page<(Timestamp, EntryId)>,
+) -> Result<Vec<Entry>, Error> {
+    let found = conversations_by_id(&mut *connection, [id.uuid()]).await?.remove(&id);
+    let Some(conversation) = found else { return Ok(Vec::new()) };
+    let day = SignedDuration::from_hours(24);
+    let earliest = conversation.opened_at.checked_sub(day).unwrap_or(conversation.opened_at);
+    let latest = conversation.updated_at.checked_add(day).unwrap_or(conversation.updated_at);
+    let mut query = QueryBuilder::<Db>::new(ENTRIES);
+    match conversation.client {
+        Some(client) => query.push("from entry where client_id = ").push_bind(client.uuid()),
+        None => {
+            query.push("from entry where client_id is null and occurred_at >= ").push_bind(Stamp(earliest))
+        }
+    };
+    query.push(" and occurred_at <= ").push_bind(Stamp(latest));
+    query.push(
+        " and conversation_id in (with recursive part (id) as (select id from conversation where id = ",
+    );
+    query.push_bind(id.uuid());
+    // What was said before it turned out to be part of this one.
+    query.push(" union select c.id from conversation as c join part on c.continued_in = part.id");
+    if let Some(client) = conversation.client {
+        query.push(" where c.client_id = ").push_bind(client.uuid());
+    }
+    query.push(") select id from part)");
+    if let Some((at, id)) = page.after {
+        query
+            .push(" and (occurred_at, id) < (")
+            .push_bind(Stamp(at))
+            .push(", ")
+            .push_bind(id.uuid())
+            .push(")");
+    }
+    query.push(" order by occurred_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
+    nouns(entries(connection, query).await?)
+}
+
 pub(super) async fn contacts(
     connection: &mut Connection,
     find: &FindContacts,
@@ -255,6 +299,31 @@ pub(super) async fn conversations(
     views(connection, found).await
 }
 
+/// In the order of the list.
+pub(super) async fn waiting(
+    connection: &mut Connection,
+    queue: Option<&str>,
+    page: Page<(i64, ConversationId)>,
+) -> Result<Vec<ConversationView>, Error> {
+    if queue.is_some_and(has_nul) {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::<Db>::new(concat!(
+        "select ",
+        columns!(conversation),
+        " from conversation where rank is not null"
+    ));
+    if let Some((rank, id)) = page.after {
+        query.push(" and (rank, id) > (").push_bind(rank).push(", ").push_bind(id.uuid()).push(")");
+    }
+    if let Some(queue) = queue {
+        query.push(" and queue = ").push_bind(queue);
+    }
+    query.push(" order by rank, id limit ").push_bind(rows(page.limit)).push(" + 0");
+    let found = nouns(query.build_query_as::<ConversationRow>().fetch_all(&mut *connection).await?)?;
+    views(connection, found).await
+}
+
 pub(super) async fn conversation(
     connection: &mut Connection,
     id: ConversationId,
@@ -263,7 +332,7 @@ pub(super) async fn conversation(
     Ok(views(connection, found).await?.pop())
 }
 
-async fn views(
+pub(super) async fn views(
     connection: &mut Connection,
     conversations: Vec<Conversation>,
 ) -> Result<Vec<ConversationView>, Error> {
@@ -271,74 +340,13 @@ async fn views(
     let clients = clients_by_id(connection, whose).await?;
     let last = conversations.iter().filter_map(|conversation| conversation.last_entry).map(|id| id.uuid());
     let entries = entries_by_id(connection, last).await?;
+    let pending = work::pending(connection, conversations.iter().map(|conversation| conversation.id)).await?;
+    let offers = work::first_offers(pending);
     let view = |conversation: Conversation| ConversationView {
+        offer: offers.get(&conversation.id).cloned(),
         client: conversation.client.and_then(|id| clients.get(&id)).cloned(),
         last_entry: conversation.last_entry.and_then(|id| entries.get(&id)).cloned(),
         conversation,
     };
     Ok(conversations.into_iter().map(view).collect())
-}
-
-// --- the feed
-
-pub(super) async fn feed_head(connection: &mut Connection) -> Result<i64, Error> {
-    sqlx::query_scalar("select coalesce(max(position), 0) from feed").fetch_one(connection).await
-}
-
-pub(super) async fn feed(
-    connection: &mut Connection,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<FeedChange>, Error> {
-    let items: Vec<FeedRow> = sqlx::query_as(concat!(
-        "select ",
-        columns!(feed),
-        " from feed where position > $1 order by position limit $2 + 0"
-    ))
-    .bind(after)
-    .bind(rows(limit))
-    .fetch_all(&mut *connection)
-    .await?;
-    let items: Vec<FeedItem> = nouns(items)?;
-    let of = |kind: FeedKind| {
-        let mut wanted: Vec<Uuid> =
-            items.iter().filter(|item| item.kind == kind).map(|item| item.id).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
-    };
-    let conversations = conversations_by_id(connection, of(FeedKind::Conversation)).await?;
-    let mut shown = of(FeedKind::Entry);
-    shown.extend(
-        conversations.values().filter_map(|conversation| conversation.last_entry).map(|id| id.uuid()),
-    );
-    shown.sort_unstable();
-    shown.dedup();
-    let entries = entries_by_id(connection, shown).await?;
-    let mut whose = of(FeedKind::Client);
-    whose.extend(entries.values().filter_map(|entry| entry.client).map(|id| id.uuid()));
-    whose.extend(conversations.values().filter_map(|conversation| conversation.client).map(|id| id.uuid()));
-    whose.sort_unstable();
-    whose.dedup();
-    let cards: HashMap<ClientId, Card> =
-        cards(connection, &whose).await?.into_iter().map(|card| (card.client.id, card)).collect();
-    let change = |item: FeedItem| {
-        let (mut entry, mut conversation) = (None, None);
-        let client = match item.kind {
-            FeedKind::Entry => {
-                entry = entries.get(&EntryId::from_uuid(item.id)).cloned();
-                entry.as_ref().and_then(|entry| entry.client)
-            }
-            FeedKind::Conversation => {
-                conversation = conversations.get(&ConversationId::from_uuid(item.id)).cloned();
-                let last = conversation.as_ref().and_then(|conversation| conversation.last_entry);
-                entry = last.and_then(|id| entries.get(&id)).cloned();
-                conversation.as_ref().and_then(|conversation| conversation.client)
-            }
-            FeedKind::Client => Some(ClientId::from_uuid(item.id)),
-        };
-        let client = client.and_then(|id| cards.get(&id)).cloned();
-        FeedChange { position: item.position, kind: item.kind, rev: item.rev, entry, conversation, client }
-    };
-    Ok(items.into_iter().map(change).collect())
 }

@@ -2,32 +2,41 @@
 //! `postgres`, whose names it uses by `super`.
 //!
 //! Reading order: `writer` (whose turn it is), `tx` (the one transaction that decides: `known` reads,
-//! `changes` writes and `absorb`s, `history` gathers, `digest` compares), `reader`, `lists`, `ties`, `chats`,
-//! `shelves`.
+//! `changes` writes and `absorb`s, `history` gathers, `digest` compares), `reader`, `lists`, `feed`, `dossier`,
+//! `ties`, `chats`, `work`, `agents`, `figures`, `shelves`.
 
 mod absorb;
+mod agents;
 mod changes;
 mod chats;
 mod digest;
+mod dossier;
+mod feed;
+mod figures;
 mod history;
 mod known;
 mod lists;
+mod nul;
 mod reader;
 mod shelves;
 mod ties;
 mod tx;
+mod work;
 mod writer;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, MergeId, SourceName, Suspect};
+use contact::{
+    Channel, ClientId, ContactId, ConversationId, EntryId, MergeId, ReservationId, SourceName, Suspect,
+};
 use jiff::Timestamp;
 use sqlx::Pool;
+use timeline::figures::{Board, Facts, FiguresQuery};
 use timeline::{
-    Answered, Candidate, Card, ChatLine, ChatView, ConversationView, DeadLetter, Entry, FeedChange,
-    FindClients, FindContacts, FindConversations, HoldBounds, LetterState, Logged, Merge, Page, Reply, Store,
-    StoreError, Token, Tx,
+    AgentView, Answered, Candidate, Card, ChatLine, ChatView, ConversationView, DeadLetter, Dossier, Entry,
+    FeedChange, FindClients, FindContacts, FindConversations, HoldBounds, LetterState, Logged, Merge, Page,
+    Reply, Reservation, Store, StoreError, Token, Tx,
 };
 use tokio::sync::Mutex;
 
@@ -104,11 +113,11 @@ impl Store for Database {
     }
 
     async fn feed(&self, after: i64, limit: usize) -> Result<Vec<FeedChange>, StoreError> {
-        reading!(self, "read the feed", |connection| lists::feed(connection, after, limit))
+        reading!(self, "read the feed", |connection| feed::changes(connection, after, limit))
     }
 
     async fn feed_head(&self) -> Result<i64, StoreError> {
-        reading!(self, "read the feed's position", |connection| lists::feed_head(connection))
+        reading!(self, "read the feed's position", |connection| feed::head(connection))
     }
 
     async fn candidates(&self, client: ClientId) -> Result<Vec<Candidate>, StoreError> {
@@ -141,6 +150,68 @@ impl Store for Database {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         reading!(self, "look when an answer is due", |connection| chats::next_due(connection))
+    }
+
+    async fn waiting(
+        &self,
+        queue: Option<&str>,
+        page: Page<(i64, ConversationId)>,
+    ) -> Result<Vec<ConversationView>, StoreError> {
+        reading!(self, "read the waiting list", |connection| lists::waiting(connection, queue, page))
+    }
+
+    async fn conversation_entries(
+        &self,
+        conversation: ConversationId,
+        page: Page<(Timestamp, EntryId)>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        reading!(self, "read what was said in a conversation", |connection| lists::conversation_entries(
+            connection,
+            conversation,
+            page
+        ))
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentView>, StoreError> {
+        reading!(self, "list agents", |connection| agents::all(connection))
+    }
+
+    async fn agent(&self, name: &str) -> Result<Option<AgentView>, StoreError> {
+        reading!(self, "read an agent", |connection| agents::one(connection, name))
+    }
+
+    async fn reservations(&self, agent: Option<&str>) -> Result<Vec<Reservation>, StoreError> {
+        reading!(self, "list reservations", |connection| work::reservations(connection, agent))
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        reading!(self, "read a reservation", |connection| work::reservation(connection, id))
+    }
+
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+        reading!(self, "look when to wake", |connection| work::next_wake(connection))
+    }
+
+    async fn anybody_here(&self) -> Result<bool, StoreError> {
+        reading!(self, "look whether anybody is here", |connection| agents::anybody_here(connection))
+    }
+
+    async fn keep_alive(&self, process: &str, until: Timestamp) -> Result<(), StoreError> {
+        writing!(self, BEGIN_SHELF, "say that a process is there", |connection| agents::keep_alive(
+            connection, process, until
+        ))
+    }
+
+    async fn dossier(&self, client: ClientId) -> Result<Option<Dossier>, StoreError> {
+        reading!(self, "read what is known of a client", |connection| dossier::dossier(connection, client))
+    }
+
+    async fn figures(&self, query: &FiguresQuery) -> Result<Facts, StoreError> {
+        reading!(self, "read what figures are made of", |connection| figures::facts(connection, query))
+    }
+
+    async fn board(&self, now: Timestamp) -> Result<Board, StoreError> {
+        reading!(self, "look at the desk", |connection| figures::board(connection, now))
     }
 
     async fn bury(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {

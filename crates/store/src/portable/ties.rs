@@ -10,31 +10,40 @@ use uuid::Uuid;
 use super::super::{Connection, ids};
 use super::lists;
 use crate::rows::{MatchRow, MergeRow, RelocationRow, read as nouns};
-use crate::values::{Stamp, rows};
+use crate::values::{Stamp, rows, unreadable};
 
 /// As many as a person will look at: who typed the number of a switchboard may look like everybody.
 const MOST_CANDIDATES: usize = 100;
 
 // --- reading
 
+/// Who `$1` may be: whose identifiers they claim, and who claims theirs; without those listed in `$2`.
+macro_rules! likenesses {
+    () => {
+        concat!(
+            "(select i.kind as kind, i.value as value, i.level as level, c.reason as reason, c.since as since, \
+             i.client_id as other_id from claim as c \
+             join identifier as i on i.kind = c.kind and i.value = c.value where c.client_id = $1 union all \
+             select i.kind, i.value, i.level, c.reason, c.since, c.client_id from identifier as i \
+             join claim as c on c.kind = i.kind and c.value = i.value where i.client_id = $1\
+             ) as m join client as other on other.id = m.other_id \
+             where m.other_id <> $1 and other.merged_into is null and not (m.other_id ",
+            in_ids!("$2"),
+            ")"
+        )
+    };
+}
+
 pub(super) async fn candidates(
     connection: &mut Connection,
     client: ClientId,
 ) -> Result<Vec<Candidate>, Error> {
-    let apart = kept_apart(connection, [client.uuid()]).await?;
-    let others = apart.iter().flatten().filter(|other| **other != client).map(|other| other.uuid());
+    let others = others(connection, client).await?;
     let found: Vec<MatchRow> = sqlx::query_as(concat!(
         "select m.kind as kind, m.value as value, m.level as level, m.reason as reason, m.since as since, \
-         m.other_id as other_id from (\
-         select i.kind as kind, i.value as value, i.level as level, c.reason as reason, c.since as since, \
-         i.client_id as other_id from claim as c join identifier as i on i.kind = c.kind and i.value = c.value \
-         where c.client_id = $1 union all \
-         select i.kind, i.value, i.level, c.reason, c.since, c.client_id \
-         from identifier as i join claim as c on c.kind = i.kind and c.value = i.value where i.client_id = $1\
-         ) as m join client as other on other.id = m.other_id \
-         where m.other_id <> $1 and other.merged_into is null and not (m.other_id ",
-        in_ids!("$2"),
-        ") order by case m.level when 'proved' then 0 when 'observed' then 1 else 2 end, \
+         m.other_id as other_id from ",
+        likenesses!(),
+        " order by case m.level when 'proved' then 0 when 'observed' then 1 else 2 end, \
          other.last_contact_at desc, m.other_id desc, m.kind, m.value limit $3 + 0"
     ))
     .bind(client.uuid())
@@ -51,6 +60,23 @@ pub(super) async fn candidates(
         .filter_map(|row| Some((cards.get(&row.other_id)?.clone(), row)))
         .map(|(card, row)| row.into_candidate(card))
         .collect()
+}
+
+/// How many others they may be.
+pub(super) async fn count_candidates(connection: &mut Connection, client: ClientId) -> Result<u32, Error> {
+    let others = others(connection, client).await?;
+    let count: i64 = sqlx::query_scalar(concat!("select count(distinct m.other_id) from ", likenesses!()))
+        .bind(client.uuid())
+        .bind(ids(others))
+        .fetch_one(connection)
+        .await?;
+    u32::try_from(count).map_err(unreadable)
+}
+
+/// Those who are certainly not them.
+async fn others(connection: &mut Connection, client: ClientId) -> Result<BTreeSet<Uuid>, Error> {
+    let apart = kept_apart(connection, [client.uuid()]).await?;
+    Ok(apart.iter().flatten().filter(|other| **other != client).map(|other| other.uuid()).collect())
 }
 
 /// Those of the client and of everybody who was merged into them, newest first.

@@ -1,12 +1,15 @@
 //! The one transaction that may decide.
 
 use async_trait::async_trait;
-use contact::{ClientId, ContactId};
-use timeline::{Changes, Digests, History, Known, Logged, StoreError, Ties, Tx, Wanted};
+use contact::{ClientId, ContactId, ConversationId};
+use jiff::Timestamp;
+use timeline::{
+    Changes, Digests, FeedItem, History, Known, Logged, StoreError, Ties, Tx, Wanted, Work, WorkOf,
+};
 
 use super::super::{Connection, Upkeep};
 use super::writer::Turn;
-use super::{changes, digest, history, known, ties};
+use super::{agents, changes, digest, feed, history, known, nul, ties, work};
 use crate::error::{LONG_PATIENCE, PATIENCE, refused, told, within};
 
 pub(super) struct Transaction {
@@ -49,7 +52,7 @@ impl Tx for Transaction {
     async fn write(&mut self, decided: &Changes) -> Result<(), StoreError> {
         const DOING: &str = "write what was decided";
         let connection = self.step(DOING)?;
-        changes::refuse_nul(DOING, decided)?;
+        nul::refuse(DOING, decided)?;
         within(DOING, PATIENCE, changes::write(connection, decided)).await?;
         self.amount += changes::amount(decided);
         self.done(())
@@ -75,6 +78,41 @@ impl Tx for Transaction {
         let clients = clients.iter().map(|client| client.uuid());
         let ties = within(DOING, PATIENCE, ties::ties(connection, clients)).await?;
         self.done(ties)
+    }
+
+    async fn work(&mut self, of: Option<&WorkOf>, now: Timestamp) -> Result<Work, StoreError> {
+        const DOING: &str = "read what is to be given to whom";
+        let connection = self.step(DOING)?;
+        let work = within(DOING, PATIENCE, work::work(connection, of, now)).await?;
+        self.done(work)
+    }
+
+    async fn to_wake(&mut self, now: Timestamp, limit: usize) -> Result<Vec<ConversationId>, StoreError> {
+        const DOING: &str = "look what to wake for";
+        let connection = self.step(DOING)?;
+        let woken = within(DOING, PATIENCE, work::to_wake(connection, now, limit)).await?;
+        self.done(woken)
+    }
+
+    async fn feed_items(&mut self, after: i64, limit: usize) -> Result<Vec<FeedItem>, StoreError> {
+        const DOING: &str = "read the feed";
+        let connection = self.step(DOING)?;
+        let items = within(DOING, PATIENCE, feed::items(connection, after, limit)).await?;
+        self.done(items)
+    }
+
+    async fn processes(&mut self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        const DOING: &str = "look which processes are there";
+        let connection = self.step(DOING)?;
+        let there = within(DOING, PATIENCE, agents::processes(connection)).await?;
+        self.done(there)
+    }
+
+    async fn forget_process(&mut self, process: &str) -> Result<(), StoreError> {
+        const DOING: &str = "forget a process";
+        let connection = self.step(DOING)?;
+        within(DOING, PATIENCE, agents::forget_process(connection, process)).await?;
+        self.done(())
     }
 
     async fn clear_clients(&mut self, clients: &[ClientId]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use sqlx::{Error, FromRow};
 use timeline::{Contact, Conversation, Entry, Message};
 use uuid::Uuid;
 
-use crate::values::{Stamp, direction, trust, unreadable};
+use crate::values::{Stamp, direction, json, trust, unreadable};
 
 #[derive(FromRow, Serialize)]
 pub(crate) struct ContactRow {
@@ -99,7 +99,18 @@ pub(crate) struct ConversationRow {
     assignee: Option<String>,
     opened_at: Stamp,
     updated_at: Stamp,
+    routing: Option<String>,
+    clocks: Option<String>,
+    waiting_since: Option<Stamp>,
+    handed_at: Stamp,
+    snoozed_until: Option<Stamp>,
+    assigned_at: Option<Stamp>,
+    answered_at: Option<Stamp>,
+    last_answer_at: Option<Stamp>,
+    resolved_at: Option<Stamp>,
     due_at: Option<Stamp>,
+    wake_at: Option<Stamp>,
+    rank: Option<i64>,
     callback: Option<String>,
     last_entry_id: Option<Uuid>,
     last_contact_id: Option<Uuid>,
@@ -121,8 +132,19 @@ impl TryFrom<ConversationRow> for Conversation {
             assignee: row.assignee,
             opened_at: row.opened_at.0,
             updated_at: row.updated_at.0,
+            routing: json(row.routing)?,
+            clocks: json(row.clocks)?.unwrap_or_default(),
+            waiting_since: row.waiting_since.map(|at| at.0),
+            handed_at: row.handed_at.0,
+            snoozed_until: row.snoozed_until.map(|at| at.0),
+            assigned_at: row.assigned_at.map(|at| at.0),
+            answered_at: row.answered_at.map(|at| at.0),
+            last_answer_at: row.last_answer_at.map(|at| at.0),
+            resolved_at: row.resolved_at.map(|at| at.0),
             due_at: row.due_at.map(|at| at.0),
-            callback: row.callback.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?,
+            wake_at: row.wake_at.map(|at| at.0),
+            rank: row.rank,
+            callback: json(row.callback)?,
             last_entry: row.last_entry_id.map(EntryId::from_uuid),
             last_contact: row.last_contact_id.map(ContactId::from_uuid),
             continued_in: row.continued_in.map(ConversationId::from_uuid),

@@ -2,12 +2,13 @@
 //!
 //! One struct a table: `FromRow` reads it from either driver, `Serialize` gives the bytes that are
 //! digested, so a digest does not depend on the database. `Deserialize` reads what SQLite gives as a page.
-//! Here are the columns, the log and the feed; `client`, `contact`, `chat` and `shelf` have the rest.
+//! Here are the columns, the log and the feed; `client`, `contact`, `chat`, `work` and `shelf` have the rest.
 
 mod chat;
 mod client;
 mod contact;
 mod shelf;
+mod work;
 
 use sqlx::{Error, FromRow};
 use timeline::{FeedItem, Logged};
@@ -19,12 +20,14 @@ pub(crate) use self::client::{
 };
 pub(crate) use self::contact::{ContactRow, ConversationRow, EntryRow, MessageRow};
 pub(crate) use self::shelf::{AnswerRow, LetterRow, SuspectRow, TokenRow};
+pub(crate) use self::work::{AgentRow, ReservationRow};
 use crate::values::{Stamp, unreadable};
 
 /// The columns of a table, in the order of its struct here and of every insert.
 macro_rules! columns {
     (client) => {
-        "id, name, segment, created_at, last_contact_at, reached_at, permissions, merged_into, rev"
+        "id, name, segment, value, owner, known_by, created_at, last_contact_at, won_back_at, reached_at, \
+         preferences, merged_into, rev"
     };
     (identifier) => {
         "kind, value, client_id, level, since"
@@ -38,8 +41,9 @@ macro_rules! columns {
          conversation_id, agent, summary, content"
     };
     (conversation) => {
-        "id, status, client_id, thread, channel, queue, priority, assignee, opened_at, updated_at, due_at, \
-         callback, last_entry_id, last_contact_id, continued_in, rev"
+        "id, status, client_id, thread, channel, queue, priority, assignee, opened_at, updated_at, routing, \
+         clocks, waiting_since, handed_at, snoozed_until, assigned_at, answered_at, last_answer_at, \
+         resolved_at, due_at, wake_at, rank, callback, last_entry_id, last_contact_id, continued_in, rev"
     };
     (message) => {
         "key, client_id, contact_id, conversation_id"
@@ -65,6 +69,12 @@ macro_rules! columns {
     (reply) => {
         "id, conversation_id, client_id, source, state, attempts, doubts, due_at, errand, detail, message_id, \
          instead_of, rev, recorded_at"
+    };
+    (agent) => {
+        "id, name, profile, presence, consoles, gone_since, idle_since, missed, rev"
+    };
+    (reservation) => {
+        "id, conversation_id, agent, state, offered_at, until, ended_at, rests_until, rev"
     };
     (feed) => {
         "position, kind, id, rev"

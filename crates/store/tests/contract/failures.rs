@@ -8,14 +8,14 @@ use store::Options;
 use store::testing::Postgres;
 use timeline::{
     Apart, Changes, Chat, ChatLine, Client, Conversation, Entry, FindClients, FindConversations, Merge, Page,
-    Reply, Status, StoreError, Wanted, record,
+    Reply, Status, StoreError, Wanted,
 };
 use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, run};
 use crate::people::{
-    apart, chat, chat_line, claim, client, conversation, entry, holder, merge, missed, reply, ringing, uuid,
-    write,
+    agent, apart, at, chat, chat_line, claim, client, conversation, entry, holder, merge, missed, offer,
+    record, reply, ringing, uuid, write,
 };
 
 fn first<C>(limit: usize) -> Page<C> {
@@ -35,6 +35,10 @@ pub(crate) async fn nul_is_refused_and_leaves_no_trace(home: Home) {
         Changes { log: vec![(1, arrival)], ..Changes::default() },
         Changes { clients: vec![client(1, Some("a\0b"))], ..Changes::default() },
         Changes { clients: vec![Client { segment: Some(nul()), ..client(1, None) }], ..Changes::default() },
+        Changes { clients: vec![Client { owner: Some(nul()), ..client(1, None) }], ..Changes::default() },
+        Changes { clients: vec![Client { known_by: Some(nul()), ..client(1, None) }], ..Changes::default() },
+        Changes { agents: vec![agent("\0", "7")], ..Changes::default() },
+        Changes { reservations: vec![offer(1, 1, "\0", 9)], ..Changes::default() },
         Changes {
             holders: vec![holder(1, IdentifierKind::Phone, "\0", Level::Observed)],
             ..Changes::default()
@@ -42,6 +46,13 @@ pub(crate) async fn nul_is_refused_and_leaves_no_trace(home: Home) {
         Changes { entries: vec![Entry { summary: nul(), ..entry(1) }], ..Changes::default() },
         Changes { entries: vec![Entry { content: nul(), ..entry(1) }], ..Changes::default() },
         Changes { entries: vec![Entry { agent: Some(nul()), ..entry(1) }], ..Changes::default() },
+        Changes {
+            conversations: vec![Conversation {
+                assignee: Some(nul()),
+                ..conversation(1, None, Status::Open)
+            }],
+            ..Changes::default()
+        },
         Changes {
             conversations: vec![Conversation { queue: nul(), ..conversation(1, None, Status::Open) }],
             ..Changes::default()
@@ -94,8 +105,18 @@ pub(crate) async fn nul_in_a_question_finds_nothing(home: Home) {
     assert_eq!(store.letter("\0").await.unwrap(), None);
     assert_eq!(store.chat("\0").await.unwrap(), None);
     assert_eq!(store.chat_lines("\0", 0, 9).await.unwrap(), []);
-    let wanted = Wanted { chats: vec!["\0".to_owned()], ..Wanted::default() };
-    assert!(store.begin().await.unwrap().read(&wanted).await.unwrap().chats.is_empty());
+    let nul = || vec!["\0".to_owned()];
+    let wanted = Wanted { chats: nul(), agents: nul(), ..Wanted::default() };
+    let known = store.begin().await.unwrap().read(&wanted).await.unwrap();
+    assert!(known.chats.is_empty() && known.agents.is_empty());
+    assert_eq!(store.agent("\0").await.unwrap(), None);
+    assert_eq!(store.reservations(Some("\0")).await.unwrap(), []);
+    assert_eq!(store.waiting(Some("\0"), first(9)).await.unwrap().len(), 0);
+    // A process is its own whatever it calls itself.
+    store.keep_alive("a\0b", at(5)).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.forget_process("a\0b").await.unwrap();
+    assert_eq!(tx.processes().await.unwrap(), []);
     assert_eq!(store.suspect("\0").await.unwrap(), None);
     assert_eq!(store.token("\0").await.unwrap(), None);
     assert_eq!(store.answered("\0", "\0").await.unwrap(), None);

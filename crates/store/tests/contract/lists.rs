@@ -3,12 +3,13 @@
 use contact::{Channel, ClientId, ConversationId, EntryId, IdentifierKind, Level};
 use timeline::{
     Changes, Client, Conversation, Entry, FeedItem, FeedKind, FindClients, FindContacts, FindConversations,
-    Page, Status, record,
+    Page, Status,
 };
 
 use crate::home::Home;
 use crate::people::{
-    at, client, client_id, conversation, conversation_id, entry, holder, line, missed, ringing, uuid, write,
+    at, client, client_id, conversation, conversation_id, entry, holder, line, missed, record, ringing, uuid,
+    write,
 };
 
 fn first<C>(limit: usize) -> Page<C> {

@@ -8,15 +8,19 @@
 mod chats;
 mod deciding;
 mod failures;
+mod figures;
 mod home;
 mod lists;
 mod merging;
+mod offers;
 mod people;
 mod recording;
 mod round_trip;
 mod schema;
 mod shelves;
+mod turning;
 mod unmerging;
+mod work;
 
 use home::{Home, run};
 
@@ -87,6 +91,29 @@ contract! {
         answers_are_due_in_order,
         what_was_read_in_its_chat_is_not_due,
         chats_answers_and_ties_are_read_as_they_were_written;
+    work:
+        the_waiting_list_is_in_its_order_and_a_page_goes_on_where_the_last_ended,
+        what_waits_or_occupies_is_work_and_counts_as_load,
+        all_work_is_what_is_asked_piece_by_piece,
+        the_earliest_is_woken_for_first,
+        the_entries_of_a_conversation_are_paged_whoever_it_belongs_to,
+        a_dossier_has_what_one_must_know;
+    offers:
+        pending_offers_are_listed_the_first_to_end_first,
+        a_decision_sees_the_offers_and_agents_of_what_it_is_about,
+        a_process_is_there_until_it_is_forgotten,
+        somebody_is_here_while_a_console_is_open,
+        the_feed_shows_offers_deadlines_and_agents,
+        a_ringing_call_names_whose_telephone_rings;
+    turning:
+        what_nobody_answers_is_offered_to_the_next_one,
+        a_replay_finds_what_was_promised_offered_and_taken;
+    figures:
+        conversations_of_a_span_are_told_by_what_is_kept_of_them,
+        those_that_wait_are_told_whenever_they_were_opened,
+        calls_of_a_span_come_with_what_is_owed_for_them,
+        a_callback_is_of_the_span_since_when_it_is_owed,
+        the_board_counts_what_waits_is_late_and_who_is_there;
     unmerging:
         a_replay_finds_what_merging_moving_and_undoing_left,
         an_undone_merge_leaves_each_what_is_theirs,

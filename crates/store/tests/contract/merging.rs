@@ -2,13 +2,14 @@
 
 use contact::{Channel, ContactId, IdentifierKind, Level};
 use timeline::{
-    Changes, Client, Contact, Conversation, Entry, EntryKind, History, Message, Reply, Status, Store,
+    Agent, Changes, Client, Contact, Conversation, Entry, EntryKind, History, Message, Reply, Status, Store,
 };
 
 use crate::home::Home;
 use crate::people::{
-    act, apart, call, chat, chat_line, claim, client, client_id, contact_id, conversation, conversation_id,
-    entry, entry_id, holder, merge, merge_id, relocation, reply, ringing, session, uuid, write,
+    act, agent, apart, at, call, chat, chat_line, claim, client, client_id, contact_id, conversation,
+    conversation_id, entry, entry_id, holder, merge, merge_id, offer, relocation, reply, ringing, session,
+    uuid, write,
 };
 
 const PHONE: IdentifierKind = IdentifierKind::Phone;
@@ -54,8 +55,9 @@ fn assert_rows(found: &Changes, expected: &Changes) {
     macro_rules! each {
         ($($list:ident),+) => {
             // A kind that is added must be compared too.
-            let Changes { $($list: _,)+ log, feed, letters, absorbed } = found;
+            let Changes { $($list: _,)+ log, feed, letters, absorbed, agents, reservations } = found;
             assert!(log.is_empty() && feed.is_empty() && letters.is_empty() && absorbed.is_empty());
+            assert!(agents.is_empty() && reservations.is_empty());
             $(assert_eq!(found.$list, expected.$list, stringify!($list));)+
         };
     }
@@ -300,6 +302,9 @@ pub(crate) async fn clearing_clients_leaves_the_others_and_the_ties(home: Home) 
             entries: vec![entry(99, None, Channel::Phone, 0)],
             chats: vec![chat("site:nobody", None)],
             chat_lines: vec![chat_line("site:nobody", 1)],
+            // Of a conversation that is cleared, to be decided about by whoever clears it.
+            reservations: vec![offer(1, 10, "mia", 20)],
+            agents: vec![agent("mia", "7")],
             ..Changes::default()
         },
     )
@@ -337,10 +342,21 @@ pub(crate) async fn every_projection_is_digested_and_cleared(home: Home) {
         ..Changes::default()
     };
     write(&*store, ties).await;
+    let theirs = store.begin().await.unwrap().digests().await.unwrap();
+    assert_eq!(theirs.keys().copied().collect::<Vec<_>>(), [Some(client_id(1))]);
+    let here = Agent { consoles: ["p1".to_owned()].into(), gone_since: None, ..agent("mia", "7") };
+    let work =
+        Changes { agents: vec![here], reservations: vec![offer(1, 10, "mia", 20)], ..Changes::default() };
+    write(&*store, work).await;
     let mut before = store.begin().await.unwrap().digests().await.unwrap();
-    assert_eq!(before.keys().copied().collect::<Vec<_>>(), [Some(client_id(1))]);
+    assert_eq!(before.get(&Some(client_id(1))), theirs.get(&Some(client_id(1))), "nobody's");
+    assert_eq!(before.len(), 2);
     for change in [
-        "update client set permissions = '{\"email\":\"deny\"}'",
+        "update client set preferences = '{\"language\":\"uk\"}'",
+        "update client set value = 1",
+        "update client set owner = 'mia'",
+        "update client set known_by = 'mia'",
+        "update client set won_back_at = created_at",
         "update conversation set continued_in = id",
         "update conversation set last_contact_id = id",
         "update claim set reason = 'x'",
@@ -351,20 +367,45 @@ pub(crate) async fn every_projection_is_digested_and_cleared(home: Home) {
         "update chat_line set content = 'x' where seq = 2",
         "update reply set attempts = 1",
         "update reply set due_at = null",
+        "update conversation set routing = 'x'",
+        "update conversation set clocks = 'x'",
+        "update conversation set waiting_since = opened_at",
+        "update conversation set handed_at = (select max(last_contact_at) from client)",
+        "update conversation set snoozed_until = opened_at",
+        "update conversation set assigned_at = opened_at",
+        "update conversation set answered_at = opened_at",
+        "update conversation set last_answer_at = opened_at",
+        "update conversation set resolved_at = opened_at",
+        "update conversation set due_at = opened_at",
+        "update conversation set wake_at = opened_at",
+        "update conversation set rank = 1",
+        "update agent set profile = null",
+        "update agent set presence = 'away'",
+        "update agent set consoles = '[]'",
+        "update agent set gone_since = idle_since",
+        "update agent set missed = 3",
+        "update agent set rev = 3",
+        "update reservation set agent = 'bo'",
+        "update reservation set state = 'accepted'",
+        "update reservation set until = offered_at",
+        "update reservation set ended_at = offered_at",
+        "update reservation set rests_until = offered_at",
     ] {
         home.execute(change).await;
         let after = store.begin().await.unwrap().digests().await.unwrap();
         assert_ne!(after, before, "{change}");
         before = after;
     }
+    store.keep_alive("p1", at(9)).await.unwrap();
     let mut tx = store.begin().await.unwrap();
     tx.clear_projections().await.unwrap();
     assert!(tx.digests().await.unwrap().is_empty());
+    assert_eq!(tx.processes().await.unwrap(), [("p1".to_owned(), at(9))], "no projection");
 }
 
 pub(crate) async fn merges_are_listed_newest_first_also_undone_ones(home: Home) {
     let store = home.open().await;
-    let undone = timeline::Merge { undone_at: Some(crate::people::at(99)), ..merge(3, 1, 6, 30) };
+    let undone = timeline::Merge { undone_at: Some(at(99)), ..merge(3, 1, 6, 30) };
     let changes = Changes {
         clients: vec![
             client(1, None),
@@ -399,8 +440,7 @@ pub(crate) async fn merges_are_listed_newest_first_also_undone_ones(home: Home) 
 
 pub(crate) async fn candidates_come_most_likely_first(home: Home) {
     let store = home.open().await;
-    let seen =
-        |number, seconds| Client { last_contact_at: crate::people::at(seconds), ..client(number, None) };
+    let seen = |number, seconds| Client { last_contact_at: at(seconds), ..client(number, None) };
     let email = IdentifierKind::Email;
     let changes = Changes {
         clients: vec![

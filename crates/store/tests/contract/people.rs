@@ -1,17 +1,18 @@
 //! Small events and rows to tell scenarios with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contact::{
     Act, Actor, Basis, CallChange, CallState, Channel, ClientId, ContactId, ContactKey, Content,
     ConversationId, Deed, Direction, Email, EntryId, Event, EventKey, Identifier, IdentifierKind, Level,
-    MergeId, Order, Outcome, Party, SourceName, Trust, content_digest,
+    MergeId, Order, Outcome, Party, Presence, Profile, ReservationId, SourceName, Trust, content_digest,
 };
 use jiff::{SignedDuration, Timestamp};
 use timeline::chat::Session;
 use timeline::{
-    Apart, Arrival, Call, Changes, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation, Entry,
-    EntryKind, Holder, Merge, Relocation, Reply, ReplyState, Status, Store,
+    Agent, Apart, Arrival, Call, Changes, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation,
+    DeadLetter, Entry, EntryKind, Holder, Merge, Policy, Preferences, Recorded, Relocation, Reply,
+    ReplyState, Reservation, ReservationState, Status, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -145,10 +146,14 @@ pub(crate) fn client(number: u128, name: Option<&str>) -> Client {
         id: ClientId::from_uuid(uuid(number)),
         name: name.map(str::to_owned),
         segment: None,
+        value: None,
+        owner: None,
+        known_by: None,
         created_at: at(0),
         last_contact_at: at(1),
+        won_back_at: None,
         reached_at: None,
-        permissions: BTreeMap::new(),
+        preferences: Preferences::default(),
         merged_into: None,
         rev: 1,
     }
@@ -195,11 +200,52 @@ pub(crate) fn conversation(number: u128, client: Option<u128>, status: Status) -
         assignee: None,
         opened_at: at(0),
         updated_at: at(0),
+        routing: None,
+        clocks: BTreeMap::new(),
+        waiting_since: None,
+        handed_at: at(0),
+        snoozed_until: None,
+        assigned_at: None,
+        answered_at: None,
+        last_answer_at: None,
+        resolved_at: None,
         due_at: None,
+        wake_at: None,
+        rank: None,
         callback: None,
         last_entry: None,
         last_contact: None,
         continued_in: None,
+        rev: 1,
+    }
+}
+
+/// Somebody who can take calls and chats, at the telephone of that number.
+pub(crate) fn agent(name: &str, extension: &str) -> Agent {
+    let profile = Profile {
+        queues: BTreeSet::from(["default".to_owned()]),
+        skills: BTreeSet::new(),
+        capacity: BTreeMap::from([(Channel::Phone, 1), (Channel::Chat, 3)]),
+        extensions: BTreeSet::from([extension.to_owned()]),
+    };
+    Agent { profile: Some(profile), presence: Presence::Available, rev: 1, ..Agent::new(name, at(0)) }
+}
+
+pub(crate) fn reservation_id(number: u128) -> ReservationId {
+    ReservationId::from_uuid(uuid(number))
+}
+
+/// A pending offer, which ends at that second.
+pub(crate) fn offer(number: u128, conversation: u128, agent: &str, until: i64) -> Reservation {
+    Reservation {
+        id: reservation_id(number),
+        conversation: conversation_id(conversation),
+        agent: agent.to_owned(),
+        state: ReservationState::Pending,
+        offered_at: at(0),
+        until: at(until),
+        ended_at: None,
+        rests_until: None,
         rev: 1,
     }
 }
@@ -318,6 +364,15 @@ pub(crate) fn reply(number: u128, client: Option<u128>, due: Option<i64>) -> Rep
         rev: 1,
         recorded_at: at(0),
     }
+}
+
+/// Where nothing is configured.
+pub(crate) async fn record(
+    store: &dyn Store,
+    events: Vec<Arrival>,
+    letters: Vec<DeadLetter>,
+) -> Result<Recorded, StoreError> {
+    timeline::record(store, &Policy::default(), events, letters).await
 }
 
 pub(crate) async fn write(store: &dyn Store, changes: Changes) {

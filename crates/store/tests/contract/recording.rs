@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use contact::{ClientId, ContactId, ConversationId, Identifier, IdentifierKind, Level};
 use timeline::{
     Arrival, Changes, Digests, FeedItem, FeedKind, FindClients, FindConversations, Message, Page, Status,
-    Store, StoreError, Wanted, record, replay,
+    Store, StoreError, Wanted, replay,
 };
 use tokio_util::task::TaskTracker;
 
 use crate::home::{Home, run};
-use crate::people::{at, client, conversation, holder, line, mail, missed, ringing, uuid, write};
+use crate::people::{at, client, conversation, holder, line, mail, missed, record, ringing, uuid, write};
 
 async fn digests(store: &dyn Store) -> Digests {
     store.begin().await.unwrap().digests().await.unwrap()

@@ -11,11 +11,11 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
 use timeline::act::{ActError, subject};
 use timeline::{
-    Arrival, FindClients, FindContacts, FindConversations, Page, Status, Store, act, preview, record, replay,
+    Arrival, FindClients, FindContacts, FindConversations, Page, Policy, Status, Store, act, preview, replay,
 };
 
 use crate::home::Home;
-use crate::people::{at, mail, missed};
+use crate::people::{at, mail, missed, record};
 
 /// One thing that happens. Numbers point at whom there is, counted round.
 #[derive(Clone, Debug)]
@@ -45,15 +45,15 @@ fn story() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 8..24)
 }
 
-fn number(nth: u8) -> String {
+pub(crate) fn number(nth: u8) -> String {
     format!("+38044123456{nth}")
 }
 
-fn address(nth: u8) -> String {
+pub(crate) fn address(nth: u8) -> String {
     format!("person{nth}@example.com")
 }
 
-fn arrival(
+pub(crate) fn arrival(
     source: (Channel, &str),
     id: String,
     contact: ContactKey,
@@ -82,7 +82,7 @@ fn told(event: Event, second: i64) -> Arrival {
     Arrival { event, payload, recorded_at: at(second) }
 }
 
-fn line(visitor: u8, second: i64, proved: Vec<Party>) -> Arrival {
+pub(crate) fn line(visitor: u8, second: i64, proved: Vec<Party>) -> Arrival {
     let source = SourceName::new(Channel::Chat, "site").unwrap();
     let digest = format!("{visitor:0>64}");
     let Identifier { kind, value } = chat::visitor(&source, &digest);
@@ -99,7 +99,7 @@ fn line(visitor: u8, second: i64, proved: Vec<Party>) -> Arrival {
     told(Event { from: Some(party(kind, value)), ..line.event }, second)
 }
 
-fn party(kind: IdentifierKind, value: String) -> Party {
+pub(crate) fn party(kind: IdentifierKind, value: String) -> Party {
     Party { kind, raw: value.clone(), value: Some(value), name: None }
 }
 
@@ -113,23 +113,23 @@ async fn does(store: &dyn Store, second: i64, deed: Deed) -> Result<(), ActError
         second,
         Content::Act(Box::new(deed)),
     );
-    act(store, deed).await.map(|_| ())
+    act(store, &Policy::default(), deed).await.map(|_| ())
 }
 
 /// What an agent may not do did not happen; what the store could not do fails.
-fn allowed(done: Result<(), ActError>) {
+pub(crate) fn allowed(done: Result<(), ActError>) {
     match done {
         Ok(()) | Err(ActError::Refused(_)) => {}
         Err(ActError::Store(error)) => panic!("{error:?}"),
     }
 }
 
-async fn everybody(store: &dyn Store) -> Vec<ClientId> {
+pub(crate) async fn everybody(store: &dyn Store) -> Vec<ClientId> {
     let cards = store.find_clients(&FindClients::default(), Page { after: None, limit: 100 }).await.unwrap();
     cards.into_iter().map(|card| card.client.id).collect()
 }
 
-async fn conversations(store: &dyn Store) -> Vec<timeline::Conversation> {
+pub(crate) async fn conversations(store: &dyn Store) -> Vec<timeline::Conversation> {
     let page = Page { after: None, limit: 200 };
     let views = store.conversations(&FindConversations::default(), page).await.unwrap();
     views.into_iter().map(|view| view.conversation).collect()
