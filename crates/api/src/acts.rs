@@ -1,8 +1,10 @@
 //! What a caller does: one act of the log, done by the timeline, told to everybody who follows.
 
-use contact::{Act, Actor, Channel, Content, Deed, Direction, Event, EventKey, SourceName, Trust, micros};
-use timeline::Arrival;
-use timeline::act::{Acted, subject};
+use contact::{
+    Act, Actor, Channel, Content, Deed, Direction, Event, EventKey, Invalid, SourceName, Trust, micros,
+};
+use timeline::act::{ActError, Acted, subject};
+use timeline::{Arrival, StoreError};
 
 use crate::App;
 use crate::caller::Caller;
@@ -12,11 +14,21 @@ use crate::problem::Problem;
 /// Does it in the caller's name. When this returns `Ok` it is committed; asked for again under the same key
 /// it is done once.
 pub(crate) async fn perform(app: &App, caller: &Caller, asked: Asked, deed: Deed) -> Result<Acted, Problem> {
-    let Asked { id, at } = asked;
     let contact = subject(&deed);
+    let acted = done_by(app, &caller.token.name, asked, deed).await?;
+    tracing::info!(
+        act.subject = %contact.0, act.repeated = acted.repeated, token.id = caller.token.id,
+        "did what was asked"
+    );
+    Ok(acted)
+}
+
+/// Does it in the name of an agent, whoever noticed that it is to be done.
+pub(crate) async fn done_by(app: &App, agent: &str, asked: Asked, deed: Deed) -> Result<Acted, ActError> {
+    let Asked { id, at } = asked;
     let event = Event {
-        key: EventKey { source: SourceName::new(Channel::Desk, "api").map_err(|_| Problem::ours())?, id },
-        contact: contact.clone(),
+        key: EventKey { source: SourceName::new(Channel::Desk, "api").map_err(no_source)?, id },
+        contact: subject(&deed),
         occurred_at: at,
         received_at: at,
         traceparent: None,
@@ -24,18 +36,19 @@ pub(crate) async fn perform(app: &App, caller: &Caller, asked: Asked, deed: Deed
         trust: Trust::Verified,
         from: None,
         to: Vec::new(),
-        content: Content::Act(Box::new(Act { by: Actor::Agent(caller.token.name.clone()), deed })),
+        content: Content::Act(Box::new(Act { by: Actor::Agent(agent.to_owned()), deed })),
         raw: None,
     };
     let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
     // Asked for once and done at a later try, it was done later.
     let recorded_at = micros((app.clock)()).max(at);
-    let acted = timeline::act(app.store.as_ref(), Arrival { event, payload, recorded_at }).await?;
+    let acted =
+        timeline::act(app.store.as_ref(), &app.policy, Arrival { event, payload, recorded_at }).await?;
     app.feed.wake(acted.feed_position);
     app.desk.acted(acted.feed_position);
-    tracing::info!(
-        act.subject = %contact.0, act.repeated = acted.repeated, token.id = caller.token.id,
-        "did what was asked"
-    );
     Ok(acted)
+}
+
+fn no_source(cause: Invalid) -> ActError {
+    StoreError::Refused { doing: "name where acts come from", cause: cause.into() }.into()
 }

@@ -24,6 +24,7 @@ use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
 use crate::text::{Name, Text, given};
 use crate::views::{ClientJson, EntryJson};
+use crate::wishes::{HoursJson, Language, reached};
 use crate::words;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -123,11 +124,24 @@ pub(crate) struct ChangeJson {
     #[serde(default)]
     #[schema(schema_with = words::permissions)]
     permissions: BTreeMap<String, Permission>,
+    /// By which channel they like to be reached: `email`, `phone` or `chat`; null forgets it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "phone")]
+    preferred_channel: Option<Option<String>>,
+    /// BCP 47; null forgets it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 35, example = "uk")]
+    language: Option<Option<Language>>,
+    /// When they want to be reached; null forgets it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<HoursJson>)]
+    hours: Option<Option<HoursJson>>,
 }
 
 /// Changes what a client is called, or how they want to be reached.
 ///
-/// Where a channel is denied, an answer by it is refused from now on.
+/// Where a channel is denied, an answer by it is refused from now on, and one that is on its way there is not
+/// tried again. Outside their hours a mail waits, unless they wrote within the last hour.
 #[utoipa::path(patch, path = "/v1/clients/{id}", tag = "clients", operation_id = "changeClient",
     params(("id" = String, Path, description = "The client's id, `cli_…`.")), request_body = ChangeJson,
     responses((status = 200, description = "The client as they are now.", body = ClientJson)))]
@@ -139,23 +153,40 @@ async fn change(
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(change), asked| {
-            if change.name.is_none() && change.permissions.is_empty() {
-                return Err(Problem::bad("there is nothing to change; give a name or permissions"));
-            }
-            let name = change.name.map(|name| name.map_or_else(String::new, |Name(name)| name));
-            let channels = change.permissions.into_iter().map(|(name, said)| Ok((reached(&name)?, said)));
-            let channels = channels.collect::<Result<_, Problem>>()?;
-            perform(&app, &caller, asked, Deed::Change { client: id, name, channels }).await?;
+            let deed = change.of(id)?;
+            perform(&app, &caller, asked, deed).await?;
             Ok(Done::with(StatusCode::OK, &ClientJson::from(card(&app, id).await?)))
         })
         .await
 }
 
-fn reached(name: &str) -> Result<Channel, Problem> {
-    words::REACHED.into_iter().find(|channel| channel.as_str() == name).ok_or_else(|| {
-        let sentence = format!("nobody is reached by `{name}`; it is email, phone or chat");
-        Problem::field(format!("permissions.{name}"), sentence)
-    })
+impl ChangeJson {
+    /// The deed that this asks for.
+    fn of(self, client: ClientId) -> Result<Deed, Problem> {
+        let says_nothing = self.name.is_none()
+            && self.permissions.is_empty()
+            && self.preferred_channel.is_none()
+            && self.language.is_none()
+            && self.hours.is_none();
+        if says_nothing {
+            return Err(Problem::bad(
+                "there is nothing to change; give a name, permissions, preferred_channel, language or hours",
+            ));
+        }
+        let permission = |(name, said): (String, Permission)| {
+            reached(&format!("permissions.{name}"), &name).map(|channel| (channel, said))
+        };
+        let preferred =
+            |name: Option<String>| name.map(|name| reached("preferred_channel", &name)).transpose();
+        Ok(Deed::Change {
+            client,
+            name: self.name.map(|name| name.map_or_else(String::new, |Name(name)| name)),
+            channels: self.permissions.into_iter().map(permission).collect::<Result<_, Problem>>()?,
+            preferred_channel: self.preferred_channel.map(preferred).transpose()?,
+            language: self.language.map(|tag| tag.map(|Language(tag)| tag)),
+            hours: self.hours.map(|hours| hours.map(HoursJson::read).transpose()).transpose()?,
+        })
+    }
 }
 
 #[derive(IntoParams)]

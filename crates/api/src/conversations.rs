@@ -1,12 +1,13 @@
-//! Conversations: what is open, whose it is, what is owed.
+//! Conversations: what is open, what waits, what was said in it and is to be answered.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use contact::{Channel, ClientId, ContactId, ConversationId, Deed, EntryId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use timeline::{ConversationView, FindContacts, FindConversations, Page, ReplyState, Role, Status};
+use timeline::{ConversationView, FindContacts, FindConversations, Page, ReplyState, Status};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,11 +17,11 @@ use crate::App;
 use crate::acts::perform;
 use crate::caller::{Agent, Caller};
 use crate::extract::{FromParams, Id, Params, Query};
-use crate::once::{self, Asked, Done, Write};
+use crate::once::{self, Done, Write};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
-use crate::text::{Text, required};
-use crate::views::ConversationJson;
+use crate::text::Text;
+use crate::views::{ConversationDetailJson, ConversationJson, EntryJson};
 use crate::words;
 
 /// How many times a conversation may have become part of another; more would be a circle.
@@ -30,11 +31,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(get))
+        .routes(routes!(timeline))
         .routes(routes!(reply))
-        .routes(routes!(claim))
-        .routes(routes!(assign))
-        .routes(routes!(resolve))
-        .routes(routes!(reopen))
 }
 
 #[derive(IntoParams)]
@@ -53,24 +51,41 @@ pub(crate) struct ListQuery {
     /// Only those of this client.
     #[param(value_type = Option<String>)]
     client: Option<ClientId>,
-    #[param(ignore)]
-    page: PageOf<ConversationId>,
+    /// `true`: only those that wait for an agent, in the order in which they are to be taken. Beside it only
+    /// `queue` can be asked for.
+    #[param(value_type = Option<bool>)]
+    waiting: Pages,
+}
+
+/// Of which list a page is asked for.
+enum Pages {
+    Newest(PageOf<ConversationId>),
+    Waiting(PageOf<(i64, ConversationId)>),
 }
 
 impl FromParams for ListQuery {
     fn from_params(params: &mut Params) -> Result<Self, Problem> {
-        Ok(Self {
+        let waiting = params.flag("waiting")?;
+        let query = Self {
             status: params.value("status")?,
             queue: params.word("queue")?,
             assignee: params.word("assignee")?,
             channel: params.value("channel")?,
             client: params.value("client")?,
-            page: PageOf::from_params(params)?,
-        })
+            waiting: match waiting {
+                true => Pages::Waiting(PageOf::from_params(params)?),
+                false => Pages::Newest(PageOf::from_params(params)?),
+            },
+        };
+        let Self { status, assignee, channel, client, .. } = &query;
+        if waiting && (status.is_some() || assignee.is_some() || channel.is_some() || client.is_some()) {
+            return Err(Problem::field("waiting", "of those that wait only a `queue` can be asked for"));
+        }
+        Ok(query)
     }
 }
 
-/// Conversations, newest first.
+/// Conversations, newest first; or those that wait for an agent, first to be taken first.
 #[utoipa::path(get, path = "/v1/conversations", tag = "conversations", operation_id = "listConversations",
     params(ListQuery, PageParams),
     responses((status = 200, description = "A page of conversations.", body = Items<ConversationJson>)))]
@@ -79,6 +94,18 @@ async fn list(
     State(app): State<App>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Items<ConversationJson>>, Problem> {
+    let now = (app.clock)();
+    let show = |view| ConversationJson::of(view, now);
+    let page = match query.waiting {
+        Pages::Newest(page) => page,
+        Pages::Waiting(page) => {
+            let views = app.store.waiting(query.queue.as_deref(), page.wanted()).await?;
+            // Whatever waits has a rank.
+            let place =
+                |view: &ConversationView| (view.conversation.rank.unwrap_or(i64::MAX), view.conversation.id);
+            return Ok(Json(page.of(views, place, show)));
+        }
+    };
     let find = FindConversations {
         status: query.status,
         queue: query.queue,
@@ -86,8 +113,8 @@ async fn list(
         channel: query.channel,
         client: query.client,
     };
-    let views = app.store.conversations(&find, query.page.wanted()).await?;
-    Ok(Json(query.page.of(views, |view| view.conversation.id, ConversationJson::from)))
+    let views = app.store.conversations(&find, page.wanted()).await?;
+    Ok(Json(page.of(views, |view| view.conversation.id, show)))
 }
 
 /// One conversation.
@@ -95,13 +122,35 @@ async fn list(
 /// Of one that turned out to be part of another, the other: its `id` is another than the one asked for.
 #[utoipa::path(get, path = "/v1/conversations/{id}", tag = "conversations", operation_id = "getConversation",
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
-    responses((status = 200, description = "The conversation.", body = ConversationJson)))]
+    responses((status = 200, description = "The conversation, and how it came to whom it came.", body = ConversationDetailJson)))]
 async fn get(
     _: Caller,
     State(app): State<App>,
     Id(id): Id<ConversationId>,
-) -> Result<Json<ConversationJson>, Problem> {
-    Ok(Json(find(&app, id).await?.into()))
+) -> Result<Json<ConversationDetailJson>, Problem> {
+    let view = find(&app, id).await?;
+    Ok(Json(ConversationDetailJson::of(view, (app.clock)())))
+}
+
+impl FromParams for PageOf<(Timestamp, EntryId)> {
+    fn from_params(params: &mut Params) -> Result<Self, Problem> {
+        PageOf::from_params(params)
+    }
+}
+
+/// What was said and done in a conversation, newest first by `occurred_at`.
+#[utoipa::path(get, path = "/v1/conversations/{id}/timeline", tag = "conversations", operation_id = "getConversationTimeline",
+    params(("id" = String, Path, description = "The conversation's id, `cnv_…`."), PageParams),
+    responses((status = 200, description = "A page of entries.", body = Items<EntryJson>)))]
+async fn timeline(
+    _: Caller,
+    State(app): State<App>,
+    Id(id): Id<ConversationId>,
+    Query(page): Query<PageOf<(Timestamp, EntryId)>>,
+) -> Result<Json<Items<EntryJson>>, Problem> {
+    let today = find(&app, id).await?.conversation.id;
+    let entries = app.store.conversation_entries(today, page.wanted()).await?;
+    Ok(Json(page.of(entries, |entry| (entry.occurred_at, entry.id), EntryJson::from)))
 }
 
 /// What to answer.
@@ -154,106 +203,8 @@ async fn reply(
         .await
 }
 
-/// Takes a conversation that nobody has.
-///
-/// Of several who try at once one wins; the others are told who. Who has it already keeps it.
-#[utoipa::path(post, path = "/v1/conversations/{id}/claim", tag = "conversations", operation_id = "claim",
-    params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
-    responses((status = 200, description = "It is the caller's.", body = ConversationJson),
-        (status = 409, description = "Somebody has it: `owner`. Or a write with this key is being done.")))]
-async fn claim(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
-    let claim = |conversation| Deed::Claim { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, claim).await).await
-}
-
-/// Whose it shall be.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Assignment)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AssignmentJson {
-    /// The name of an agent's token; null takes it from whoever has it.
-    #[serde(deserialize_with = "required")]
-    #[schema(required, example = "Mia")]
-    to: Option<String>,
-}
-
-/// Gives a conversation to somebody, or to nobody.
-///
-/// A supervisor gives any, an agent only what is theirs.
-#[utoipa::path(post, path = "/v1/conversations/{id}/assign", tag = "conversations", operation_id = "assign",
-    params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")), request_body = AssignmentJson,
-    responses((status = 200, description = "The conversation as it is now.", body = ConversationJson)))]
-async fn assign(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<once::Json<AssignmentJson>>,
-) -> Result<Response, Problem> {
-    write
-        .act(&app, &caller, async |once::Json(AssignmentJson { to }), asked| {
-            let owner = find(&app, id).await?.conversation.assignee;
-            if owner.as_ref() != Some(&caller.token.name) && caller.needs(Role::Supervisor).is_err() {
-                let sentence = "an agent gives away only what is theirs; this needs the role supervisor";
-                return Err(Problem::forbidden(sentence));
-            }
-            if let Some(name) = &to {
-                is_an_agent(&app, name).await?;
-            }
-            settle(&app, &caller, asked, id, |conversation| Deed::Assign { conversation, to }).await
-        })
-        .await
-}
-
-/// Says that nothing is owed any more.
-///
-/// The callback, where one is owed, is done with it. The client's next contact begins anew.
-#[utoipa::path(post, path = "/v1/conversations/{id}/resolve", tag = "conversations", operation_id = "resolve",
-    params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
-    responses((status = 200, description = "It is resolved.", body = ConversationJson)))]
-async fn resolve(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
-    let resolve = |conversation| Deed::Resolve { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, resolve).await).await
-}
-
-/// Says that something is owed after all.
-#[utoipa::path(post, path = "/v1/conversations/{id}/reopen", tag = "conversations", operation_id = "reopen",
-    params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
-    responses((status = 200, description = "It is open.", body = ConversationJson)))]
-async fn reopen(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
-    let reopen = |conversation| Deed::Reopen { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, reopen).await).await
-}
-
-/// Does it with the conversation that this one is today, and shows what became of it.
-async fn settle(
-    app: &App,
-    caller: &Caller,
-    asked: Asked,
-    id: ConversationId,
-    deed: impl FnOnce(ConversationId) -> Deed + Send,
-) -> Result<Done, Problem> {
-    let today = find(app, id).await?.conversation.id;
-    perform(app, caller, asked, deed(today)).await?;
-    Ok(Done::with(StatusCode::OK, &ConversationJson::from(find(app, today).await?)))
-}
-
 /// The conversation as it is today: of one that is part of another, the other.
-async fn find(app: &App, id: ConversationId) -> Result<ConversationView, Problem> {
+pub(crate) async fn find(app: &App, id: ConversationId) -> Result<ConversationView, Problem> {
     let mut next = id;
     for _ in 0..MOST_STEPS {
         let Some(view) = app.store.conversation(next).await? else { break };
@@ -275,16 +226,4 @@ async fn can_answer(app: &App, contact: ContactId) -> Result<(), Problem> {
         Some(entry) => app.desk.can_answer(&entry.source).map_err(Problem::conflict),
         None => Ok(()),
     }
-}
-
-/// A mistyped name must not quietly put a conversation where nobody looks.
-async fn is_an_agent(app: &App, name: &str) -> Result<(), Problem> {
-    let tokens = app.store.tokens().await?;
-    let valid = tokens
-        .iter()
-        .any(|token| token.name == name && token.revoked_at.is_none() && token.role >= Role::Agent);
-    if valid {
-        return Ok(());
-    }
-    Err(Problem::field("to", format!("no agent has a token of the name `{name}`")))
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use timeline::Role;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::Caller;
+use crate::consoles::Console;
 use crate::extract::{FromParams, Params, Query};
 use crate::feed::Subscription;
 use crate::problem::Problem;
@@ -48,9 +50,19 @@ impl FromParams for EventsQuery {
 
 /// Every change as it happens, as server-sent events.
 ///
-/// `id` is the position in the feed and rises by one. `event` is `entry`, `conversation` or `client`;
-/// `data` is `{"entry":…,"client":…}`, `{"conversation":…,"client":…}` or `{"client":…}`, each in its
-/// present state. The stream ends when the token is revoked or we shut down; come back with
+/// `id` is the position in the feed and rises by one. `data` shows what changed in its present state, by
+/// `event`:
+///
+/// - `entry`: `{"entry":…,"rings":[…],"client":…}`. While a call rings, `rings` names the agents at whose
+///   telephones, and `client` is the whole card, as `/v1/clients/{id}/card` gives it.
+/// - `conversation`: `{"conversation":…,"client":…}`
+/// - `client`: `{"client":…}`
+/// - `deadline`: `{"conversation":…,"promise":…,"notice":…,"due_at":…,"client":…}`; `notice` is `warned` or
+///   `breached`.
+/// - `reservation`: `{"reservation":…,"client":…}`
+/// - `agent`: `{"agent":…}`
+///
+/// While an agent's stream is open they are connected. The stream ends when the token is revoked or we shut down; come back with
 /// `Last-Event-ID` and nothing is missed. A position beyond the head of the feed is refused: it is of
 /// another feed, so what the caller has is to be read anew.
 #[utoipa::path(get, path = "/v1/events", tag = "live", operation_id = "followEvents",
@@ -66,7 +78,10 @@ async fn events(
     let subscription = app.feed.subscribe(after).await?;
     let mut check = tokio::time::interval_at(Instant::now() + CHECK, CHECK);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stream = Stream { app, token: caller.token.id.clone(), subscription, check, greeted: false };
+    let answers = caller.token.role >= Role::Agent;
+    let console = answers.then(|| app.consoles.open(&caller.token.name));
+    let token = caller.token.id.clone();
+    let stream = Stream { app, token, subscription, check, greeted: false, _console: console };
     let body = futures::stream::unfold(stream, async |mut stream| {
         let chunk = stream.next().await?;
         Some((Ok::<_, Infallible>(chunk), stream))
@@ -100,6 +115,8 @@ struct Stream {
     subscription: Subscription,
     check: Interval,
     greeted: bool,
+    /// Of somebody who answers clients.
+    _console: Option<Console>,
 }
 
 impl Stream {

@@ -110,6 +110,17 @@ impl<T: FromStr<Err: Display>> FromRequestParts<App> for Id<T> {
     }
 }
 
+/// The `{name}` of the path.
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T: FromStr<Err: Display>> FromRequestParts<App> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        from_path(parts, app, "name").await.map(Named)
+    }
+}
+
 async fn from_path<T: FromStr<Err: Display>>(parts: &mut Parts, app: &App, name: &str) -> Result<T, Problem> {
     let params = RawPathParams::from_request_parts(parts, app)
         .await

@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use timeline::{FeedChange, FeedKind, Store, StoreError};
+use timeline::{FeedChange, Store, StoreError};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Clock;
 use crate::join::{Join, Need, Step};
 use crate::metrics::Subscribed;
 use crate::problem::Problem;
-use crate::views::{ClientJson, ClientSummaryJson, ConversationJson, EntryJson};
+use crate::render::render;
 
 /// Changes read at once.
 const PAGE: usize = 256;
@@ -39,6 +40,7 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn Store>,
+    clock: Clock,
     ring: broadcast::Sender<Frame>,
     wake: Notify,
     /// The last position that was read for the ring.
@@ -59,9 +61,15 @@ struct Frame {
 
 impl Feed {
     /// Starts the one task that reads the feed; it ends at `stop`. While nobody listens it reads nothing.
-    pub fn start(store: Arc<dyn Store>, stop: CancellationToken, tracker: &TaskTracker) -> Self {
+    pub fn start(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        stop: CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Self {
         let shared = Arc::new(Shared {
             store,
+            clock,
             ring: broadcast::Sender::new(RING),
             wake: Notify::new(),
             at: AtomicI64::new(-1),
@@ -165,7 +173,7 @@ impl Shared {
             for change in changes {
                 let after = std::mem::replace(&mut position, change.position);
                 let mut bytes = Vec::with_capacity(2_048);
-                render(&mut bytes, change);
+                self.render(&mut bytes, change).await?;
                 self.send(Frame { after, position, bytes: bytes.into() });
                 *at = Some(position);
             }
@@ -174,6 +182,27 @@ impl Shared {
                 return Ok(());
             }
         }
+    }
+
+    /// A call that rings is shown with everything one must know to answer it.
+    async fn render(&self, out: &mut Vec<u8>, change: FeedChange) -> Result<(), StoreError> {
+        let caller = change.client.as_ref().filter(|_| !change.rings.is_empty()).map(|card| card.client.id);
+        let dossier = match caller {
+            Some(client) => self.store.dossier(client).await?,
+            None => None,
+        };
+        render(out, change, dossier, (self.clock)());
+        Ok(())
+    }
+
+    async fn page(&self, after: i64) -> Result<(Vec<u8>, Option<i64>, bool), StoreError> {
+        let changes = self.store.feed(after, PAGE).await?;
+        let (last, full) = (changes.last().map(|change| change.position), changes.len() >= PAGE);
+        let mut chunk = Vec::new();
+        for change in changes {
+            self.render(&mut chunk, change).await?;
+        }
+        Ok((chunk, last, full))
     }
 
     fn send(&self, frame: Frame) {
@@ -208,11 +237,8 @@ impl Subscription {
 
     async fn page(&mut self) -> Bytes {
         let _turn = self.shared.readers.acquire().await;
-        match self.shared.store.feed(self.join.position(), PAGE).await {
-            Ok(changes) => {
-                let (last, full) = (changes.last().map(|change| change.position), changes.len() >= PAGE);
-                let mut chunk = Vec::new();
-                changes.into_iter().for_each(|change| render(&mut chunk, change));
+        match self.shared.page(self.join.position()).await {
+            Ok((chunk, last, full)) => {
                 self.join.page(last, full);
                 chunk.into()
             }
@@ -239,7 +265,8 @@ impl Subscription {
         let mut more = Vec::new();
         while self.join.need() == Need::Ring && more.len() < CHUNK {
             match self.ring.try_recv() {
-                Ok(frame) => more.extend(self.taken(frame).unwrap_or_default()),
+                // As a slice: `Bytes` as an iterator gives one byte after the other, to every console.
+                Ok(frame) => more.extend_from_slice(&self.taken(frame).unwrap_or_default()),
                 Err(TryRecvError::Lagged(_)) => self.join.lagged(),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
@@ -251,49 +278,4 @@ impl Subscription {
     fn taken(&mut self, frame: Frame) -> Option<Bytes> {
         (self.join.offer(frame.after, frame.position) == Step::Take).then_some(frame.bytes)
     }
-}
-
-/// Appends `id:`, `event:` and `data:` of one change.
-fn render(out: &mut Vec<u8>, change: FeedChange) {
-    let client = change.client;
-    let data = match change.kind {
-        FeedKind::Entry => {
-            let data =
-                EntryData { entry: change.entry.map(EntryJson::from), client: client.map(ClientJson::from) };
-            serde_json::to_vec(&data)
-        }
-        FeedKind::Conversation => {
-            let last = change.entry;
-            let conversation = change.conversation.map(|row| {
-                let summary = client.as_ref().map(|card| ClientSummaryJson::from(card.client.clone()));
-                ConversationJson::new(row, summary, last)
-            });
-            serde_json::to_vec(&ConversationData { conversation, client: client.map(ClientJson::from) })
-        }
-        FeedKind::Client => serde_json::to_vec(&ClientData { client: client.map(ClientJson::from) }),
-    };
-    let data = data.expect("no shape has a map with keys that are not text");
-    out.extend_from_slice(format!("id: {}\nevent: {}\ndata: ", change.position, change.kind).as_bytes());
-    out.extend_from_slice(&data);
-    out.extend_from_slice(b"\n\n");
-}
-
-/// `event: entry`
-#[derive(serde::Serialize)]
-struct EntryData {
-    entry: Option<EntryJson>,
-    client: Option<ClientJson>,
-}
-
-/// `event: conversation`
-#[derive(serde::Serialize)]
-struct ConversationData {
-    conversation: Option<ConversationJson>,
-    client: Option<ClientJson>,
-}
-
-/// `event: client`
-#[derive(serde::Serialize)]
-struct ClientData {
-    client: Option<ClientJson>,
 }

@@ -6,15 +6,18 @@
 //!
 //! Reading order: [`router`] below (what is served), `problem` (errors), `caller` (tokens and roles),
 //! `extract`, `paging` and `text` (reading a request), `once` and `acts` (writes), `views` (the shapes);
-//! then one module per noun: `clients`, `merges`, `contacts`, `attachments`, `conversations`, `letters`,
-//! `quarantine`, `tokens`, `house`; then the
-//! live part: `join` (pure), `feed`, `events`; last `layers`, `metrics`, `document`. The decisions behind
-//! them are in this crate's README.
+//! then one module per noun: `clients`, `cards`, `wishes`, `introductions`, `merges`, `contacts`, `attachments`, `conversations` and
+//! `handling` (what becomes of them), `agents`, `reservations`, `stats`, `letters`, `quarantine`, `tokens`, `house`; then
+//! the live part: `join` and `render` (pure), `feed`, `events`, `consoles` (who is connected); last `layers`,
+//! `metrics`, `document`. The decisions behind them are in this crate's README.
 
 mod acts;
+mod agents;
 mod attachments;
 mod caller;
+mod cards;
 mod clients;
+mod consoles;
 mod contacts;
 mod conversations;
 mod desk;
@@ -22,7 +25,9 @@ mod document;
 mod events;
 mod extract;
 mod feed;
+mod handling;
 mod house;
+mod introductions;
 mod join;
 mod layers;
 mod letters;
@@ -32,9 +37,13 @@ mod once;
 mod paging;
 mod problem;
 mod quarantine;
+mod render;
+mod reservations;
+mod stats;
 mod text;
 mod tokens;
 mod views;
+mod wishes;
 mod words;
 
 use std::ops::Deref;
@@ -44,8 +53,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
-use timeline::Store;
+use timeline::{Policy, Store};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use caller::{token_id, token_secret};
@@ -61,29 +71,54 @@ use problem::Problem;
 /// letters escaped.
 pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 
+/// The time, from whoever knows it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// What the API is made of.
 pub struct Parts {
     /// Where everything is read.
     pub store: Arc<dyn Store>,
     /// What `/v1/events` follows.
     pub feed: Feed,
+    /// What was configured about routing.
+    pub policy: Arc<Policy>,
     /// The time.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub clock: Clock,
+    /// Which process this is, among all that agents are connected through. It says by [`Store::keep_alive`] that
+    /// it is there, before the API is open and as long as it is.
+    pub process: String,
     /// The rest of the house.
     pub desk: Arc<dyn Desk>,
-    /// Ends the event streams.
+    /// Ends the event streams, and the task that says who is connected.
     pub stop: CancellationToken,
+    /// Has that task.
+    pub tracker: TaskTracker,
 }
 
 /// Everything under `/v1`, `/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/docs`.
 ///
 /// Unknown paths and methods are problems too, so it brings the fallback of whatever it is merged into;
-/// routers merged beside it must have none. Its layers are on its own routes and on that fallback only.
+/// routers merged beside it must have none. Its layers are on its own routes and on that fallback only. Needs a
+/// running runtime: the task that says who is connected begins with it.
 pub fn router(parts: Parts) -> Router {
-    let Parts { store, feed, clock, desk, stop } = parts;
+    let Parts { store, feed, policy, clock, process, desk, stop, tracker } = parts;
     let request_ids = layers::RequestIds::new(&desk.secret());
-    let (tokens, writes) = Default::default();
-    let app = App(Arc::new(Inner { store, feed, clock, desk, stop, tokens, writes, request_ids }));
+    let app = App(Arc::new(Inner {
+        store,
+        feed,
+        policy,
+        clock,
+        process,
+        desk,
+        stop,
+        tokens: caller::Tokens::default(),
+        writes: once::Writes::default(),
+        consoles: Arc::default(),
+        next: tokio::sync::Mutex::default(),
+        figures: stats::Memory::default(),
+        request_ids,
+    }));
+    tracker.spawn(consoles::attend(app.clone()));
     let (router, document) = routes().split_for_parts();
     router
         .merge(document::serve(&document::complete(document)))
@@ -98,10 +133,16 @@ pub fn router(parts: Parts) -> Router {
 fn routes() -> OpenApiRouter<App> {
     let quick = OpenApiRouter::new()
         .merge(clients::routes())
+        .merge(cards::routes())
+        .merge(introductions::routes())
         .merge(merges::routes())
         .merge(contacts::routes())
         .merge(attachments::routes())
         .merge(conversations::routes())
+        .merge(handling::routes())
+        .merge(agents::routes())
+        .merge(reservations::routes())
+        .merge(stats::routes())
         .merge(letters::routes())
         .merge(quarantine::routes())
         .merge(tokens::routes())
@@ -117,11 +158,17 @@ struct App(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     feed: Feed,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    policy: Arc<Policy>,
+    clock: Clock,
+    process: String,
     desk: Arc<dyn Desk>,
     stop: CancellationToken,
     tokens: caller::Tokens,
     writes: once::Writes,
+    consoles: Arc<consoles::Consoles>,
+    /// Who asks what is next is served in turn.
+    next: tokio::sync::Mutex<()>,
+    figures: stats::Memory,
     request_ids: layers::RequestIds,
 }
 

@@ -10,10 +10,16 @@ pub const REQUESTS: &str = "frontdesk_http_requests_total";
 pub const SECONDS: &str = "frontdesk_http_request_seconds";
 /// Event streams open now.
 pub const SUBSCRIBERS: &str = "frontdesk_sse_subscribers";
+/// Agents connected through this process now.
+pub const AGENTS: &str = "frontdesk_agents_connected";
 
 pub(crate) fn answered(route: String, method: &'static str, status: u16, took: Duration) {
     histogram!(SECONDS, "route" => route.clone()).record(took.as_secs_f64());
     counter!(REQUESTS, "route" => route, "method" => method, "status" => status.to_string()).increment(1);
+}
+
+pub(crate) fn connected(agents: usize) {
+    gauge!(AGENTS).set(u32::try_from(agents).unwrap_or(u32::MAX));
 }
 
 /// Counts one event stream for as long as it lives.

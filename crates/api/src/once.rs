@@ -34,6 +34,7 @@ pub(crate) struct Write<T> {
 }
 
 /// Which act of the log a request asks for, and when it was asked for first.
+#[derive(Clone)]
 pub(crate) struct Asked {
     /// The id of its event.
     pub(crate) id: String,
@@ -51,6 +52,11 @@ impl Done {
     pub(crate) fn with(status: StatusCode, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("no shape has a map with keys that are not text");
         Self { status, body }
+    }
+
+    /// 200 with what there is now.
+    pub(crate) fn ok(body: &impl Serialize) -> Self {
+        Self::with(StatusCode::OK, body)
     }
 
     /// 204.
@@ -101,6 +107,18 @@ impl<T: DeserializeOwned> Body for Json<T> {
             .end()
             .map_err(|error| Problem::bad(format!("the JSON body goes on after its end: {error}")))?;
         Ok(Json(value))
+    }
+}
+
+/// A JSON body that may be left out.
+pub(crate) struct MaybeJson<T>(pub(crate) T);
+
+impl<T: Default + DeserializeOwned> Body for MaybeJson<T> {
+    fn read(body: &Bytes) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(MaybeJson(T::default()));
+        }
+        Json::read(body).map(|Json(value)| MaybeJson(value))
     }
 }
 

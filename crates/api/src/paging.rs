@@ -150,6 +150,23 @@ impl Cursor for (Timestamp, EntryId) {
     }
 }
 
+impl Cursor for (i64, ConversationId) {
+    type Store = Self;
+    const TAG: u8 = b'w';
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.0.to_be_bytes().to_vec();
+        bytes.extend(self.1.uuid().as_bytes());
+        bytes
+    }
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (rank, id) = bytes.split_first_chunk::<8>()?;
+        Some((i64::from_be_bytes(*rank), ConversationId::from_uuid(Uuid::from_slice(id).ok()?)))
+    }
+    fn into_store(self) -> Self {
+        self
+    }
+}
+
 impl Cursor for HexId {
     type Store = String;
     const TAG: u8 = b'x';
@@ -202,11 +219,15 @@ mod tests {
             let client = ClientId::from_uuid(Uuid::from_u128(id));
             prop_assert_eq!(decode::<ClientId>(&encode(&client)), Some(client));
             prop_assert_eq!(decode::<ConversationId>(&encode(&client)), None);
+            let place = (micros, ConversationId::from_uuid(Uuid::from_u128(id)));
+            prop_assert_eq!(decode::<(i64, ConversationId)>(&encode(&place)), Some(place));
+            prop_assert_eq!(decode::<(Timestamp, EntryId)>(&encode(&place)), None);
         }
 
         #[test]
         fn no_text_is_too_strange_for_a_cursor(text in "\\PC{0,80}") {
             decode::<(Timestamp, EntryId)>(&text);
+            decode::<(i64, ConversationId)>(&text);
             decode::<HexId>(&text);
         }
     }

@@ -9,10 +9,15 @@ use contact::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use timeline::{Card, Client, Conversation, ConversationView, Entry, EntryKind, Status};
+use timeline::{Card, Client, Entry, EntryKind, Preferences};
 use utoipa::ToSchema;
 
+use crate::wishes::{HoursJson, PreferencesJson};
 use crate::words;
+
+mod conversation;
+
+pub(crate) use conversation::{ConversationDetailJson, ConversationJson};
 
 /// A client with how they are known.
 #[derive(Serialize, ToSchema)]
@@ -26,6 +31,21 @@ pub(crate) struct ClientJson {
     identifiers: Vec<IdentifierJson>,
     #[schema(schema_with = words::permissions)]
     permissions: BTreeMap<Channel, Permission>,
+    /// What they are worth to the company, as another system counts it; null until one says.
+    value: Option<i64>,
+    /// The agent whose client they are; null until another system says.
+    #[schema(example = "Mia")]
+    owner: Option<String>,
+    /// BCP 47.
+    #[schema(example = "uk")]
+    language: Option<String>,
+    /// By which channel they like to be reached.
+    #[schema(value_type = Option<String>, example = "phone")]
+    preferred_channel: Option<Channel>,
+    /// When they want to be reached.
+    hours: Option<HoursJson>,
+    /// All of that with who wrote it down and when.
+    preferences: PreferencesJson,
     last_contact_at: Timestamp,
     /// They turned out to be this client, who has everything of theirs. Only `/v1/events` shows such a one;
     /// elsewhere the client they became stands in their place.
@@ -144,46 +164,6 @@ pub(crate) struct ContactJson {
     content: Box<RawValue>,
 }
 
-/// Contacts and replies about one matter.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Conversation)]
-pub(crate) struct ConversationJson {
-    #[schema(value_type = String, example = "cnv_019aa5bd3f977000c1b2c3d4e5f60718")]
-    id: ConversationId,
-    #[schema(schema_with = words::status)]
-    status: Status,
-    /// Null when it is nobody's we know.
-    client: Option<ClientSummaryJson>,
-    #[schema(schema_with = words::channel)]
-    channel: Channel,
-    #[schema(example = "default")]
-    queue: String,
-    priority: i32,
-    assignee: Option<String>,
-    due_at: Option<Timestamp>,
-    /// The call we owe; null when none was ever owed.
-    callback: Option<CallbackJson>,
-    last_entry: Option<EntryJson>,
-    /// It turned out to be part of this one. Only `/v1/events` shows such a one; elsewhere the conversation
-    /// it became part of stands in its place.
-    #[schema(value_type = Option<String>)]
-    continued_in: Option<ConversationId>,
-}
-
-/// An outbound call we owe, or owed.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Callback)]
-pub(crate) struct CallbackJson {
-    /// Our calls that reached nobody since it is owed.
-    attempts: u32,
-    /// The calls that were missed.
-    missed: u32,
-    /// When the first of them was.
-    since: Timestamp,
-    /// When the client was reached; null while it is owed.
-    done_at: Option<Timestamp>,
-}
-
 impl IdentifierJson {
     pub(crate) fn new(identifier: Identifier, level: Level) -> Self {
         Self { kind: identifier.kind, value: identifier.value, level }
@@ -201,11 +181,22 @@ impl From<Card> for ClientJson {
             name: client.name,
             segment: client.segment,
             identifiers,
-            permissions: client.permissions,
+            permissions: permissions(&client.preferences),
+            value: client.value,
+            owner: client.owner,
+            language: client.preferences.language.clone(),
+            preferred_channel: client.preferences.preferred_channel,
+            hours: client.preferences.hours.clone().map(HoursJson::from),
+            preferences: PreferencesJson::from(client.preferences),
             last_contact_at: client.last_contact_at,
             merged_into: client.merged_into,
         }
     }
+}
+
+/// By channel, as it was said.
+fn permissions(said: &Preferences) -> BTreeMap<Channel, Permission> {
+    said.channels.iter().map(|(channel, wish)| (*channel, wish.permission)).collect()
 }
 
 impl From<Client> for ClientSummaryJson {
@@ -255,36 +246,6 @@ impl ContactJson {
             summary: entry.summary,
             content: one_line(entry.content),
         }
-    }
-}
-
-impl ConversationJson {
-    /// As the list and the feed show it.
-    pub(crate) fn new(row: Conversation, client: Option<ClientSummaryJson>, last: Option<Entry>) -> Self {
-        Self {
-            id: row.id,
-            status: row.status,
-            client,
-            channel: row.channel,
-            queue: row.queue,
-            priority: row.priority,
-            assignee: row.assignee,
-            due_at: row.due_at,
-            callback: row.callback.map(|callback| CallbackJson {
-                attempts: callback.attempts,
-                missed: callback.missed,
-                since: callback.since,
-                done_at: callback.done_at,
-            }),
-            last_entry: last.map(EntryJson::from),
-            continued_in: row.continued_in,
-        }
-    }
-}
-
-impl From<ConversationView> for ConversationJson {
-    fn from(view: ConversationView) -> Self {
-        Self::new(view.conversation, view.client.map(ClientSummaryJson::from), view.last_entry)
     }
 }
 

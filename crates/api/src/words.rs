@@ -1,8 +1,10 @@
 //! The closed sets of words, as the OpenAPI document lists them: taken from the types themselves, so
 //! that the document cannot fall behind.
 
-use contact::{Channel, Direction, IdentifierKind, Level, Trust};
-use timeline::{EntryKind, LetterState, ReplyState, Role, Status};
+use contact::{Channel, Direction, IdentifierKind, Level, Presence, PromiseKind, Trust};
+use timeline::clock::State;
+use timeline::figures::By;
+use timeline::{EntryKind, LetterState, ReplyState, ReservationState, Role, Stage, Status};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 
 fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> Object {
@@ -55,8 +57,50 @@ pub(crate) fn permissions() -> Object {
         .build()
 }
 
+/// Whether we may write or call there.
+pub(crate) fn permission() -> Object {
+    one_of(["allow", "deny"])
+}
+
+/// How a relation with a client stands.
+pub(crate) fn stage() -> Object {
+    one_of(Stage::ALL.iter().map(|word| word.as_str()))
+}
+
+/// How figures are told apart.
+pub(crate) fn by() -> Object {
+    one_of(By::ALL.map(By::as_str))
+}
+
 /// The channels on which a client can be reached.
 pub(crate) const REACHED: [Channel; 3] = [Channel::Email, Channel::Phone, Channel::Chat];
+
+pub(crate) fn promise_kind() -> Object {
+    one_of(PromiseKind::ALL.map(PromiseKind::as_str))
+}
+
+pub(crate) fn promise_state() -> Object {
+    one_of(State::ALL.map(State::as_str))
+}
+
+pub(crate) fn presence() -> Object {
+    one_of([Presence::Available, Presence::Away, Presence::Offline].map(Presence::as_str))
+}
+
+pub(crate) fn reservation_state() -> Object {
+    one_of(ReservationState::ALL.iter().map(|word| word.as_str()))
+}
+
+/// By channel, how many conversations.
+pub(crate) fn counts() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(one_of(REACHED.map(Channel::as_str))))
+        .additional_properties(Some(Schema::from(
+            ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build(),
+        )))
+        .build()
+}
 
 pub(crate) fn role() -> Object {
     one_of(Role::ALL.iter().map(|word| word.as_str()))

@@ -51,6 +51,11 @@ async fn each_role_may_do_what_it_says() {
         ("GET", "/v1/tokens".to_owned()),
         ("POST", "/v1/tokens".to_owned()),
         ("DELETE", format!("/v1/tokens/{}", letter(1).id)),
+        ("GET", "/v1/me".to_owned()),
+        ("PUT", "/v1/me".to_owned()),
+        ("POST", "/v1/me/next".to_owned()),
+        ("GET", "/v1/agents".to_owned()),
+        ("GET", "/v1/reservations".to_owned()),
     ];
     let mut table = String::new();
     for role in Role::ALL {
@@ -86,6 +91,14 @@ async fn each_role_may_act_as_it_says() {
         ("POST", format!("/v1/conversations/cnv_{zeros}/assign"), r#"{"to":null}"#),
         ("POST", format!("/v1/conversations/cnv_{zeros}/resolve"), ""),
         ("POST", format!("/v1/conversations/cnv_{zeros}/reopen"), ""),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/snooze"), r#"{"until":"2026-11-21T13:00:00Z"}"#),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/callback"), ""),
+        ("POST", format!("/v1/conversations/cnv_{zeros}/callback/done"), ""),
+        ("GET", format!("/v1/conversations/cnv_{zeros}/timeline"), ""),
+        ("POST", format!("/v1/reservations/rsv_{zeros}/accept"), ""),
+        ("POST", format!("/v1/reservations/rsv_{zeros}/decline"), ""),
+        ("PUT", "/v1/agents/nobody".to_owned(), "{}"),
+        ("DELETE", "/v1/agents/nobody".to_owned(), ""),
         ("GET", format!("/v1/clients/cli_{zeros}/candidates"), ""),
         ("GET", format!("/v1/clients/cli_{zeros}/merges"), ""),
         ("POST", format!("/v1/clients/cli_{zeros}/merge"), &other),

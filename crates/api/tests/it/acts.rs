@@ -24,7 +24,8 @@ async fn called() -> (Real, String, String) {
 async fn a_note_stands_on_the_timeline_and_everybody_sees_it_come() {
     let (real, client, conversation) = called().await;
     let bo = real.person("Bo", Role::Agent).await;
-    let mut listener = Listener::open(&bo, "", &[]).await;
+    // Who only reads is not connected by it, which would be an act too.
+    let mut listener = Listener::open(&real.person("Rea", Role::Reader).await, "", &[]).await;
     real.clock.store(60, Ordering::Relaxed);
     let body =
         format!(r#"{{"text":"Call after six.\r\n\u0007Not before.","conversation":"{conversation}"}}"#);

@@ -29,6 +29,7 @@ async fn every_documented_operation_is_there_closed_and_described() {
             assert!(operation["summary"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
             assert!(operation["operationId"].is_string() && operation["tags"].is_array(), "{name}");
             let real = path.replace("{id}", "00000000000000000000000000000000").replace("{sha256}", "00");
+            let real = real.replace(['{', '}'], "");
             let answer = house.stranger().send(&method.to_uppercase(), &real, &[], "").await;
             if operation["security"].is_array() {
                 assert_eq!(answer.status, 200, "{name} is open");
@@ -42,7 +43,7 @@ async fn every_documented_operation_is_there_closed_and_described() {
             }
         }
     }
-    assert_eq!(count, 39);
+    assert_eq!(count, 60);
 }
 
 #[test]

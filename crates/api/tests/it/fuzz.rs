@@ -13,7 +13,7 @@ use crate::house::{House, missed};
 const ID: &str = "00000000000000000000000000000000";
 
 /// Every path, with `{}` for what a caller fills in.
-const PATHS: [&str; 30] = [
+const PATHS: [&str; 45] = [
     "/v1/clients",
     "/v1/clients/{}",
     "/v1/clients/{}/timeline",
@@ -35,6 +35,21 @@ const PATHS: [&str; 30] = [
     "/v1/conversations/{}/replies",
     "/v1/conversations/{}/resolve",
     "/v1/conversations/{}/reopen",
+    "/v1/clients/{}/card",
+    "/v1/clients/by-external-id/{}/{}",
+    "/v1/conversations/{}/timeline",
+    "/v1/conversations/{}/snooze",
+    "/v1/conversations/{}/callback",
+    "/v1/conversations/{}/callback/done",
+    "/v1/me",
+    "/v1/me/presence",
+    "/v1/me/next",
+    "/v1/agents",
+    "/v1/agents/{}",
+    "/v1/reservations",
+    "/v1/reservations/{}/accept",
+    "/v1/reservations/{}/decline",
+    "/v1/stats/{}",
     "/v1/events",
     "/v1/dead-letters",
     "/v1/dead-letters/{}/retry",
@@ -48,10 +63,12 @@ const PATHS: [&str; 30] = [
 
 fn segment() -> impl Strategy<Value = String> {
     prop_oneof![
-        (select(vec!["cli", "con", "cnv", "ent", "mrg", "clI", ""]), "[0-9a-f]{32}")
+        (select(vec!["cli", "con", "cnv", "ent", "mrg", "rsv", "clI", ""]), "[0-9a-f]{32}")
             .prop_map(|(kind, id)| format!("{kind}_{id}")),
         Just(format!("cli_{ID}")),
         Just(ID.to_owned()),
+        select(vec!["waiting", "response", "service-level", "calls", "promises", "a%20admin"])
+            .prop_map(str::to_owned),
         "[0-9a-f]{64}",
         "[a-z0-9._~%-]{0,40}".prop_map(|text| text.replace('%', "%25")),
         select(vec!["..", "%2e%2e", "%00", "%ff%fe", "%2F", "%F0%9F%98%80", "-1", "*"])
@@ -76,6 +93,12 @@ fn query() -> impl Strategy<Value = String> {
         "after",
         "event",
         "unverified",
+        "waiting",
+        "from",
+        "to",
+        "by",
+        "format",
+        "within_s",
         "",
         "%00",
     ]);
@@ -115,6 +138,18 @@ fn body() -> impl Strategy<Value = String> {
         "permissions",
         "conversation",
         "until",
+        "note",
+        "queues",
+        "skills",
+        "capacity",
+        "extensions",
+        "presence",
+        "preferred_channel",
+        "language",
+        "hours",
+        "value",
+        "owner",
+        "identifiers",
         "x",
     ]);
     let value = prop_oneof![

@@ -1,7 +1,7 @@
 //! A house to call: the router over a store in memory, people with tokens, and a telephone.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{Condition, Desk, DeskError, Feed, Health, Parts, SourceInfo, token_id, token_secret};
@@ -41,17 +41,18 @@ impl House {
         let (store, stop, tracker) =
             (Arc::new(MemoryStore::default()), CancellationToken::new(), TaskTracker::new());
         let desk = Arc::new(TestDesk::default());
-        let feed = Feed::start(Arc::<MemoryStore>::clone(&store), stop.clone(), &tracker);
         let clock = Arc::new(AtomicI64::new(0));
+        let time = time(&clock);
+        let feed = Feed::start(Arc::<MemoryStore>::clone(&store), time.clone(), stop.clone(), &tracker);
         let router = api::router(Parts {
             store: Arc::<MemoryStore>::clone(&store),
             feed: feed.clone(),
-            clock: {
-                let clock = Arc::clone(&clock);
-                Arc::new(move || noon(clock.load(Ordering::Relaxed)))
-            },
+            policy: Arc::default(),
+            clock: time,
+            process: PROCESS.to_owned(),
             desk: Arc::<TestDesk>::clone(&desk),
             stop: stop.clone(),
+            tracker: tracker.clone(),
         });
         Self { router, store, desk, feed, stop, tracker, clock, people: AtomicU8::new(1) }
     }
@@ -81,9 +82,19 @@ impl House {
             recorded_at: event.received_at,
             event,
         });
-        let recorded = record(self.store.as_ref(), arrivals.collect(), Vec::new()).await.unwrap();
+        let policy = timeline::Policy::default();
+        let recorded = record(self.store.as_ref(), &policy, arrivals.collect(), Vec::new()).await.unwrap();
         self.feed.wake(recorded.feed_position);
     }
+}
+
+/// The process that the API runs in.
+pub(crate) const PROCESS: &str = "desk-1";
+
+/// What the time is, by a clock that stands until it is set.
+pub(crate) fn time(clock: &Arc<AtomicI64>) -> api::Clock {
+    let clock = Arc::clone(clock);
+    Arc::new(move || noon(clock.load(Ordering::Relaxed)))
 }
 
 /// So many seconds after noon of the day everything happens.
@@ -232,7 +243,7 @@ impl Answer {
 /// The rest of the house, as far as the API sees it.
 #[derive(Default)]
 pub(crate) struct TestDesk {
-    secrets: AtomicU8,
+    secrets: AtomicU64,
     pub(crate) retried: Mutex<Vec<String>>,
     pub(crate) released: Mutex<Vec<(String, bool)>>,
     pub(crate) blobs: Mutex<HashMap<String, Bytes>>,
@@ -282,7 +293,10 @@ impl Desk for TestDesk {
     }
 
     fn secret(&self) -> String {
-        token_secret([200 + self.secrets.fetch_add(1, Ordering::Relaxed); 32])
+        let mut random = [200; 32];
+        let (low, _) = random.split_first_chunk_mut().unwrap();
+        *low = self.secrets.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        token_secret(random)
     }
 
     async fn retry(&self, letter: &DeadLetter) -> Result<(), DeskError> {

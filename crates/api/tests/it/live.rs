@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::BodyDataStream;
 use contact::CallState;
 use futures::StreamExt as _;
-use timeline::{Role, Store};
+use timeline::{Policy, Role, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, Person, call, missed, noon};
@@ -73,6 +73,21 @@ impl Listener {
     }
 }
 
+/// Waits until it is so.
+pub(crate) async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// What a message holds.
+pub(crate) fn data(message: &str) -> serde_json::Value {
+    serde_json::from_str(message.split_once("\ndata: ").unwrap().1).unwrap()
+}
+
 fn number(n: usize) -> String {
     format!("+3804412{n:05}")
 }
@@ -80,7 +95,7 @@ fn number(n: usize) -> String {
 #[tokio::test]
 async fn a_ringing_call_pops_up_with_its_client() {
     let house = House::new();
-    let mia = house.person(Role::Agent).await;
+    let mia = house.person(Role::Reader).await;
     house.records(missed("CA1", Some("+15550100"), 0)).await;
     let head = house.store.feed_head().await.unwrap();
     let mut listener = Listener::open(&mia, "", &[]).await;
@@ -137,7 +152,10 @@ async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_wri
                 recorded_at: event.received_at,
                 event,
             });
-            let recorded = timeline::record(store.as_ref(), arrivals.collect(), Vec::new()).await.unwrap();
+            let recorded =
+                timeline::record(store.as_ref(), &Policy::default(), arrivals.collect(), Vec::new())
+                    .await
+                    .unwrap();
             // Every third hint is lost.
             if n % 3 != 0 {
                 feed.wake(recorded.feed_position);
@@ -214,7 +232,7 @@ async fn a_change_nobody_told_of_is_found_within_a_second_or_so() {
     let event = call("CA1", None, CallState::Ringing, 0);
     let payload = String::from_utf8(event.to_json()).unwrap();
     let arrival = timeline::Arrival { recorded_at: event.received_at, payload, event };
-    timeline::record(house.store.as_ref(), vec![arrival], Vec::new()).await.unwrap();
+    timeline::record(house.store.as_ref(), &Policy::default(), vec![arrival], Vec::new()).await.unwrap();
     assert_eq!(listener.id().await, 1);
     assert!(began.elapsed() < Duration::from_millis(2_100), "{:?}", began.elapsed());
 }

@@ -5,19 +5,25 @@
 
 mod access;
 mod acts;
+mod agents;
 mod attachments;
 mod bad_input;
+mod cards;
+mod consoles;
 mod conversing;
 mod document;
+mod figures;
 mod fuzz;
 mod house;
 mod live;
 mod memory;
 mod merging;
 mod observed;
+mod offers;
 mod operator;
 mod paging;
 mod shapes;
 mod sqlite;
+mod waiting;
 mod writes;
 mod written;

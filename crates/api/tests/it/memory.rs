@@ -2,21 +2,24 @@
 //! answers and merges need, SQLite shows in `acts`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use contact::{
-    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, MergeId, SourceName, Suspect,
+    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, MergeId, ReservationId, SourceName,
+    Suspect,
 };
 use jiff::Timestamp;
+use timeline::figures::{Board, Facts, FiguresQuery};
 use timeline::port::{
-    Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, FeedChange, FindClients,
-    FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties, Tx, Wanted,
+    AgentView, Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, Dossier, FeedChange,
+    FindClients, FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties,
+    Tx, Wanted, Work, WorkOf,
 };
 use timeline::{
-    ChatLine, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder, LetterState,
-    Logged, Merge, Message, Reply, Token,
+    Agent, ChatLine, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder,
+    LetterState, Logged, Merge, Message, Reply, Reservation, Token,
 };
 
 #[derive(Default)]
@@ -29,6 +32,8 @@ pub(crate) struct MemoryStore {
     pub(crate) broken: AtomicBool,
     /// No answer to an idempotency key is kept, as if the process had ended before.
     pub(crate) forgets: AtomicBool,
+    /// How often somebody read what figures are made of.
+    pub(crate) figures_read: AtomicU64,
 }
 
 #[derive(Default)]
@@ -41,6 +46,7 @@ struct Rows {
     entries: BTreeMap<EntryId, Entry>,
     conversations: BTreeMap<ConversationId, Conversation>,
     messages: HashMap<([u8; 16], ClientId), Message>,
+    agents: BTreeMap<String, Agent>,
     feed: Vec<FeedItem>,
     letters: BTreeMap<String, DeadLetter>,
     suspects: BTreeMap<String, Suspect>,
@@ -80,7 +86,17 @@ impl Rows {
             conversation: row.clone(),
             client: row.client.and_then(|id| self.clients.get(&id).cloned()),
             last_entry: row.last_entry.and_then(|id| self.entries.get(&id).cloned()),
+            offer: None,
         }
+    }
+
+    fn agent(&self, agent: &Agent) -> AgentView {
+        let theirs = |row: &&Conversation| row.assignee.as_ref() == Some(&agent.name) && row.occupies();
+        let mut load = BTreeMap::new();
+        for row in self.conversations.values().filter(theirs) {
+            *load.entry(row.channel).or_default() += 1;
+        }
+        AgentView { agent: agent.clone(), load }
     }
 }
 
@@ -191,6 +207,7 @@ impl Store for MemoryStore {
                 .filter(|_| item.kind == FeedKind::Conversation);
             let client = match item.kind {
                 FeedKind::Client => Some(ClientId::from_uuid(item.id)),
+                FeedKind::Agent => None,
                 _ => entry.and_then(|entry| entry.client).or(conversation.and_then(|row| row.client)),
             };
             let last = conversation.and_then(|row| row.last_entry).and_then(|id| rows.entries.get(&id));
@@ -202,6 +219,12 @@ impl Store for MemoryStore {
                 entry: entry.cloned(),
                 conversation: conversation.cloned(),
                 client: client.and_then(|id| rows.card(id)),
+                reservation: None,
+                agent: (item.kind == FeedKind::Agent)
+                    .then(|| rows.agents.values().find(|agent| Agent::id(&agent.name) == item.id))
+                    .flatten()
+                    .map(|agent| rows.agent(agent)),
+                rings: Vec::new(),
             }
         });
         Ok(changes.collect())
@@ -237,6 +260,82 @@ impl Store for MemoryStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         panic!("nothing is brought here")
+    }
+
+    async fn waiting(
+        &self,
+        queue: Option<&str>,
+        at: Page<(i64, ConversationId)>,
+    ) -> Result<Vec<ConversationView>, StoreError> {
+        let rows = self.rows()?;
+        let waits = rows.conversations.values().filter(|row| queue.is_none_or(|queue| row.queue == queue));
+        let mut found: Vec<_> = waits.filter_map(|row| Some(((row.rank?, row.id), row))).collect();
+        found.retain(|(place, _)| at.after.is_none_or(|after| *place > after));
+        found.sort_by_key(|(place, _)| *place);
+        Ok(found.into_iter().take(at.limit).map(|(_, row)| rows.view(row)).collect())
+    }
+
+    async fn conversation_entries(
+        &self,
+        conversation: ConversationId,
+        at: Page<(Timestamp, EntryId)>,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let rows = self.rows()?;
+        let found = rows.entries.values().filter(|entry| entry.conversation == Some(conversation)).cloned();
+        page(found, |entry| (entry.occurred_at, entry.id), at)
+    }
+
+    async fn agents(&self) -> Result<Vec<AgentView>, StoreError> {
+        let rows = self.rows()?;
+        Ok(rows.agents.values().map(|agent| rows.agent(agent)).collect())
+    }
+
+    async fn agent(&self, name: &str) -> Result<Option<AgentView>, StoreError> {
+        let rows = self.rows()?;
+        Ok(rows.agents.get(name).map(|agent| rows.agent(agent)))
+    }
+
+    async fn reservations(&self, _: Option<&str>) -> Result<Vec<Reservation>, StoreError> {
+        // Nobody is offered anything here: that is a turn's work, and SQLite shows it.
+        self.rows().map(|_| Vec::new())
+    }
+
+    async fn reservation(&self, _: ReservationId) -> Result<Option<Reservation>, StoreError> {
+        self.rows().map(|_| None)
+    }
+
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn anybody_here(&self) -> Result<bool, StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn keep_alive(&self, _: &str, _: Timestamp) -> Result<(), StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn dossier(&self, client: ClientId) -> Result<Option<Dossier>, StoreError> {
+        let rows = self.rows()?;
+        let theirs = |row: &&Conversation| row.client == Some(client) && row.is_open();
+        Ok(rows.card(client).map(|card| Dossier {
+            card,
+            conversations: rows.conversations.values().filter(theirs).map(|row| rows.view(row)).collect(),
+            last_contacts: Vec::new(),
+            candidates: 0,
+        }))
+    }
+
+    async fn figures(&self, _: &FiguresQuery) -> Result<Facts, StoreError> {
+        self.figures_read.fetch_add(1, Ordering::Relaxed);
+        // Others ask meanwhile.
+        tokio::task::yield_now().await;
+        self.rows().map(|_| Facts::default())
+    }
+
+    async fn board(&self, _: Timestamp) -> Result<Board, StoreError> {
+        self.rows().map(|_| Board::default())
     }
 
     async fn bury(&self, letters: &[DeadLetter]) -> Result<(), StoreError> {
@@ -382,6 +481,7 @@ impl Tx for MemoryTx {
             events: wanted.events.iter().filter(|key| rows.events.contains(*key)).copied().collect(),
             clients: ids.iter().filter_map(|id| Some((*id, rows.clients.get(id)?.clone()))).collect(),
             conversations: conversations.map(|row| (row.id, row.clone())).collect(),
+            agents: rows.agents.clone().into_iter().collect(),
             log_position: rows.log.last().map_or(0, |(_, logged)| logged.position),
             feed_position: rows.feed.last().map_or(0, |item| item.position),
             contacts,
@@ -410,6 +510,26 @@ impl Tx for MemoryTx {
         panic!("nobody is taken apart here")
     }
 
+    async fn work(&mut self, _: Option<&WorkOf>, _: Timestamp) -> Result<Work, StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn to_wake(&mut self, _: Timestamp, _: usize) -> Result<Vec<ConversationId>, StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn feed_items(&mut self, _: i64, _: usize) -> Result<Vec<FeedItem>, StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn processes(&mut self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
+    async fn forget_process(&mut self, _: &str) -> Result<(), StoreError> {
+        panic!("nothing happens by itself here")
+    }
+
     async fn clear_clients(&mut self, _: &[ClientId]) -> Result<(), StoreError> {
         panic!("nobody is taken apart here")
     }
@@ -436,6 +556,7 @@ impl Tx for MemoryTx {
             rows.entries.extend(changes.entries.into_iter().map(|row| (row.id, row)));
             rows.conversations.extend(changes.conversations.into_iter().map(|row| (row.id, row)));
             rows.messages.extend(changes.messages.into_iter().map(|row| ((row.key, row.client), row)));
+            rows.agents.extend(changes.agents.into_iter().map(|row| (row.name.clone(), row)));
             rows.feed.extend(changes.feed);
             rows.letters.extend(changes.letters.into_iter().map(|row| (row.id.clone(), row)));
         }

@@ -1,16 +1,19 @@
-//! The same over SQLite: what is committed by one task is followed by another, and every list is read.
+//! The same over a real store: what is committed by one task is followed by another, and every list is read.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use api::{Feed, Parts, token_id, token_secret};
 use axum::Router;
 use contact::Event;
-use timeline::{HoldBounds, Role, Store, Token, record};
+use store::testing::Postgres;
+use timeline::turn::{Roster, turn};
+use timeline::{HoldBounds, Policy, Role, Store, Token, record};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::house::{Person, TestDesk, letter, missed, noon, suspect};
+use crate::house::{PROCESS, Person, TestDesk, letter, missed, noon, suspect, time};
 use crate::live::Listener;
 
 pub(crate) struct Real {
@@ -20,33 +23,58 @@ pub(crate) struct Real {
     pub(crate) desk: Arc<TestDesk>,
     /// Seconds after noon.
     pub(crate) clock: Arc<AtomicI64>,
+    policy: Arc<Policy>,
+    roster: tokio::sync::Mutex<Roster>,
     router: Router,
     feed: Feed,
     tracker: TaskTracker,
     people: AtomicU8,
-    _folder: tempfile::TempDir,
+    /// What the store stands on.
+    _ground: Box<dyn Any + Send + Sync>,
 }
 
 pub(crate) async fn real() -> Real {
+    with(Policy::default()).await
+}
+
+/// Where this is configured.
+pub(crate) async fn with(policy: Policy) -> Real {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("frontdesk.db").display());
-    let store = store::open(&url, store::Options::default()).await.unwrap();
+    at(&url, policy, Box::new(folder)).await
+}
+
+/// The same on each store there is here: SQLite, and PostgreSQL where it is installed.
+pub(crate) async fn each() -> Vec<Real> {
+    let mut all = vec![real().await];
+    if let Some(server) = tokio::task::spawn_blocking(Postgres::start_or_skip).await.unwrap() {
+        all.push(at(&server.url(), Policy::default(), Box::new(server)).await);
+    }
+    all
+}
+
+async fn at(url: &str, policy: Policy, ground: Box<dyn Any + Send + Sync>) -> Real {
+    let store = store::open(url, store::Options::default()).await.unwrap();
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
-    let feed = Feed::start(Arc::clone(&store), stop.clone(), &tracker);
     let (desk, clock) = (Arc::new(TestDesk::default()), Arc::new(AtomicI64::new(0)));
+    let (time, policy) = (time(&clock), Arc::new(policy));
+    let feed = Feed::start(Arc::clone(&store), time.clone(), stop.clone(), &tracker);
     let router = api::router(Parts {
         store: Arc::clone(&store),
         feed: feed.clone(),
-        clock: {
-            let clock = Arc::clone(&clock);
-            Arc::new(move || noon(clock.load(Ordering::Relaxed)))
-        },
+        policy: Arc::clone(&policy),
+        clock: time,
+        process: PROCESS.to_owned(),
         desk: Arc::<TestDesk>::clone(&desk),
         stop,
+        tracker: tracker.clone(),
     });
+    // For as long as the story lasts.
+    store.keep_alive(PROCESS, noon(100_000)).await.unwrap();
     let people = AtomicU8::new(7);
     let mia = hire(store.as_ref(), &router, &people, "Mia", Role::Admin).await;
-    Real { mia, store, desk, clock, router, feed, tracker, people, _folder: folder }
+    let roster = tokio::sync::Mutex::default();
+    Real { mia, store, desk, clock, policy, roster, router, feed, tracker, people, _ground: ground }
 }
 
 async fn hire(store: &dyn Store, router: &Router, people: &AtomicU8, name: &str, role: Role) -> Person {
@@ -64,26 +92,36 @@ impl Real {
 
     /// Records the events in one batch, and tells the feed.
     pub(crate) async fn records(&self, events: Vec<Event>) {
-        self.feed.wake(take_in(self.store.as_ref(), events).await);
+        self.feed.wake(take_in(self.store.as_ref(), &self.policy, events).await);
+    }
+
+    /// What happens by itself happens now.
+    pub(crate) async fn turns(&self) {
+        let now = noon(self.clock.load(Ordering::Relaxed));
+        let mut roster = self.roster.lock().await;
+        let turned = turn(self.store.as_ref(), &self.policy, &mut roster, now).await.unwrap();
+        self.feed.wake(turned.feed_position);
     }
 }
 
-async fn take_in(store: &dyn Store, events: Vec<Event>) -> i64 {
+async fn take_in(store: &dyn Store, policy: &Policy, events: Vec<Event>) -> i64 {
     let arrivals = events.into_iter().map(|event| timeline::Arrival {
         payload: String::from_utf8(event.to_json()).unwrap(),
         recorded_at: event.received_at,
         event,
     });
-    record(store, arrivals.collect(), Vec::new()).await.unwrap().feed_position
+    record(store, policy, arrivals.collect(), Vec::new()).await.unwrap().feed_position
 }
 
 async fn write(store: &dyn Store, n: i64) -> i64 {
-    take_in(store, missed(&format!("CA{n}"), Some(&format!("+38044123{:04}", n % 20)), n)).await
+    take_in(store, &Policy::default(), missed(&format!("CA{n}"), Some(&format!("+38044123{:04}", n % 20)), n))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_write() {
     let real = real().await;
+    let rea = real.person("Rea", Role::Reader).await;
     let (store, feed, done) = (Arc::clone(&real.store), real.feed.clone(), CancellationToken::new());
     let finished = done.clone().drop_guard();
     real.tracker.spawn(async move {
@@ -95,7 +133,7 @@ async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_wri
     let (mut seen, mut last, mut patience) = (Vec::new(), 0, 1);
     while !(done.is_cancelled() && last == real.store.feed_head().await.unwrap()) {
         let id = last.to_string();
-        let mut listener = Listener::open(&real.mia, "", &[("Last-Event-ID", &id)]).await;
+        let mut listener = Listener::open(&rea, "", &[("Last-Event-ID", &id)]).await;
         for _ in 0..patience {
             if done.is_cancelled() && last == real.store.feed_head().await.unwrap() {
                 break;
