@@ -1,0 +1,111 @@
+// What an agent does. Each is one write; while it runs its place is busy, and what went wrong is shown there.
+import { write } from './api.js';
+import { announce, changed, desk } from './desk.js';
+import { called } from './format.js';
+import { go } from './route.js';
+import { learn, loadTimeline, readMe, refreshCard } from './sync.js';
+import { t } from './words.js';
+
+// Runs `act` for `place`, unless something runs there. Gives whether it succeeded.
+export async function run(place, act) {
+    if (desk.busy.has(place)) return false;
+    desk.busy.add(place);
+    desk.problems.delete(place);
+    changed();
+    try {
+        await act();
+        return true;
+    } catch (problem) {
+        const owner = problem.owner ? ` ${t('problem_owner', { owner: problem.owner })}` : '';
+        desk.problems.set(place, problem.message + owner);
+        return false;
+    } finally {
+        desk.busy.delete(place);
+        changed();
+    }
+}
+
+const on = (id, verb, body) => write('POST', `/v1/conversations/${id}/${verb}`, body);
+const place = id => `conversation:${id}`;
+
+const settled = (id, verb, body) =>
+    run(place(id), async () => {
+        learn(await on(id, verb, body));
+    });
+
+export const claim = id => settled(id, 'claim');
+export const resolve = id => settled(id, 'resolve');
+export const reopen = id => settled(id, 'reopen');
+export const assign = (id, to) => settled(id, 'assign', { to });
+export const snooze = (id, until) => settled(id, 'snooze', { until });
+export const owe = (id, note) => settled(id, 'callback', note ? { note } : {});
+export const done = id => settled(id, 'callback/done');
+
+export const reply = (id, text) =>
+    run(`composer:${id}`, async () => {
+        await on(id, 'replies', { text });
+    });
+
+export const note = (client, conversation, text) =>
+    run(`composer:${conversation ?? client}`, async () => {
+        await write('POST', `/v1/clients/${client}/notes`, conversation ? { text, conversation } : { text });
+    });
+
+// Takes the first of the list that suits us, and opens it.
+export const next = () =>
+    run('next', async () => {
+        const { conversation } = await write('POST', '/v1/me/next');
+        if (!conversation) {
+            desk.problems.set('next', t('nobody_suits'));
+            return;
+        }
+        learn(conversation);
+        go('conversation', conversation.id);
+        announce(t('say_taken', { who: called(conversation.client, conversation.last_entry) }));
+    });
+
+export const accept = offer =>
+    run(`offer:${offer.id}`, async () => {
+        const conversation = await write('POST', `/v1/reservations/${offer.id}/accept`);
+        desk.offers.delete(offer.id);
+        learn(conversation);
+        go('conversation', conversation.id);
+    });
+
+export const decline = offer =>
+    run(`offer:${offer.id}`, async () => {
+        await write('POST', `/v1/reservations/${offer.id}/decline`);
+        desk.offers.delete(offer.id);
+    });
+
+export const presence = presence =>
+    run('me', async () => {
+        await write('PUT', '/v1/me/presence', { presence });
+        await readMe();
+    });
+
+export const profile = profile =>
+    run('profile', async () => {
+        await write('PUT', '/v1/me', profile);
+        await readMe();
+    });
+
+export const change = (client, what) =>
+    run(`card:${client}`, async () => {
+        await write('PATCH', `/v1/clients/${client}`, what);
+        await refreshCard(client);
+    });
+
+export const merge = (client, other, reason) =>
+    run(`candidate:${other}`, async () => {
+        await write('POST', `/v1/clients/${client}/merge`, { client: other, reason });
+        announce(t('say_merged'));
+        await refreshCard(client);
+        await loadTimeline(`client:${client}`, { again: true });
+    });
+
+export const keepApart = (client, other, reason) =>
+    run(`candidate:${other}`, async () => {
+        await write('POST', `/v1/clients/${client}/apart`, { client: other, reason });
+        await refreshCard(client);
+    });
