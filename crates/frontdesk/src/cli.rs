@@ -21,6 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Everything in one process, on embedded defaults.
     Up,
+    /// Play a clinic's day through the real doors, and open the console on it; runs an instance if none runs.
+    Demo(Demo),
     /// Some roles, with NATS and PostgreSQL outside.
     Run {
         /// Repeated or with commas.
@@ -48,6 +50,13 @@ pub(crate) enum Command {
         /// Only compare; change nothing. Exits 1 when something differs.
         #[arg(long)]
         check: bool,
+    },
+    /// Try the configured routing on the conversations of the last days; decides and changes nothing.
+    ///
+    /// Give the new rules with --config, before the running instance gets them.
+    DryRun {
+        #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=366))]
+        days: u16,
     },
     /// Ask everything we depend on how it is.
     Doctor,
@@ -84,6 +93,19 @@ pub(crate) enum RoleName {
     Core,
     /// Serves agents and integrators.
     Api,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Another day, where one was played already.
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// As it happens, in about two minutes, so that one can watch it in the console.
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// So many times as fast as --live.
+    #[arg(long, default_value_t = 20, conflicts_with = "live", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) speed: u32,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use routing::hours::CalendarConfig;
+use routing::offer::Terms;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use crate::nobodys;
+use crate::policy::Routing;
 use crate::sources::Sources;
+use crate::{nobodys, policy};
 
 /// The shipped `config/frontdesk.toml`: the reference of every option, and the base layer.
 pub(crate) const DEFAULTS: &str = include_str!("../../../config/frontdesk.toml");
@@ -41,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) journal: Journal,
     pub(crate) quarantine: Quarantine,
     pub(crate) identity: Identity,
+    pub(crate) routing: Routing,
+    pub(crate) offers: Terms,
+    #[serde(default)]
+    pub(crate) calendars: BTreeMap<String, CalendarConfig>,
     #[serde(default)]
     pub(crate) phone: BTreeMap<String, connector_phone::Config>,
     #[serde(default)]
@@ -199,6 +206,9 @@ impl Config {
                     "[identity] {key}: `{text}` is neither a number as +380441234567 nor an e-mail address"
                 ));
             }
+        }
+        if let Err(Wrong(more)) = policy::read(self) {
+            wrong.extend(more);
         }
         if let Err(Wrong(more)) = Sources::read(self) {
             wrong.extend(more);

@@ -11,9 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::config::Config;
+use crate::policy::Routing;
 
 /// The name of each demo source.
 pub(crate) const NAME: &str = "demo";
+
+/// The number of an office, which three people of the day that `frontdesk demo` plays share.
+const OFFICE: &str = "+380441234560";
 
 /// Whether nothing is configured that people could reach us through.
 pub(crate) fn is_wanted(config: &Config) -> bool {
@@ -36,11 +40,24 @@ pub(crate) fn furnish(config: &mut Config) -> anyhow::Result<()> {
     // Our own demo page, wherever it is opened from, while somebody is trying us out.
     let widget = serde_json::json!({ "origins": ["*"], "region": "UA", "identity_secret_file": identity });
     config.demo = true;
+    config.identity.shared.push(OFFICE.to_owned());
+    if config.routing.rules.is_empty() && config.routing.segments.is_empty() {
+        config.routing =
+            toml::from_str::<Example>(ROUTING).context("could not read the demo's routing")?.routing;
+    }
     let name = || NAME.to_owned();
     config.phone.insert(name(), serde_json::from_value(line).context("could not make the demo line")?);
     config.email.insert(name(), serde_json::from_value(mailbox).context("could not make the demo mailbox")?);
     config.chat.insert(name(), serde_json::from_value(widget).context("could not make the demo widget")?);
     Ok(())
+}
+
+/// How what comes is routed, where nothing is said about it either.
+const ROUTING: &str = include_str!("demo.toml");
+
+#[derive(serde::Deserialize)]
+struct Example {
+    routing: Routing,
 }
 
 /// 256 random bits in the alphabet of a bearer token.

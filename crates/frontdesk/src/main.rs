@@ -5,6 +5,7 @@
 //! [`recorder`] (from the bus onto the timeline), [`desk`] (what the API asks of the house),
 //! [`commands`] (one file a command).
 
+mod board;
 mod broker;
 mod cli;
 mod commands;
@@ -17,6 +18,7 @@ mod doors;
 mod fuzz;
 #[cfg(test)]
 mod harness;
+mod keeper;
 mod late;
 mod live;
 mod lock;
@@ -24,10 +26,12 @@ mod metric;
 mod nobodys;
 mod outgoing;
 mod pipe;
+mod policy;
 mod recorder;
 mod serve;
 mod sources;
 mod stop;
+mod story;
 mod wire;
 
 use std::process::ExitCode;

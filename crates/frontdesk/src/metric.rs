@@ -53,6 +53,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("frontdesk_handed_in_total", "Mails handed in at the socket, by what became of them"),
     ("frontdesk_mail_kept_total", "Mails kept, by source and lane"),
     ("frontdesk_mail_unreadable_total", "Mails kept that could not be read, by source"),
+    ("frontdesk_mail_namesakes_total", "Mails kept under the Message-ID of another one, by source"),
     ("frontdesk_mail_refused_total", "Mails the journal did not take at once, by source"),
     (
         "frontdesk_mail_unmarked_total",
@@ -62,6 +63,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("frontdesk_chat_lines_total", "Chat lines kept, by source"),
     ("frontdesk_chat_refusals_total", "Chat frames and connections refused, by source and reason"),
     ("frontdesk_replies_tried_total", "Tries to bring an answer to a client, by channel and how they ended"),
+    ("frontdesk_routing_decisions_total", "Offers, notices and returns that were decided by themselves"),
     ("frontdesk_recorded_total", "Events put into the log"),
     ("frontdesk_recorded_repeated_total", "Events that were in the log already"),
     ("frontdesk_connector_restarts_total", "Restarts of a connector's task"),
@@ -83,7 +85,14 @@ const GAUGES: &[(&str, &str)] = &[
     ("frontdesk_bus_store_away", "1 while pulling is suspended because the store is away"),
     ("frontdesk_store_wal_pages", "Pages in SQLite's write-ahead log at the last checkpoint"),
     ("frontdesk_sse_subscribers", "Event streams open now"),
+    ("frontdesk_agents_connected", "Agents connected through this process now"),
     ("frontdesk_connector_up", "1 while a connector's task runs"),
+    ("frontdesk_waiting_conversations", "Conversations that wait for an agent, by queue"),
+    ("frontdesk_waiting_oldest_seconds", "How long the one that waits longest has waited, by queue"),
+    ("frontdesk_promises_open", "Conversations with a promise that is not decided yet, by queue"),
+    ("frontdesk_promises_breached", "Those of them whose promise is broken, by queue"),
+    ("frontdesk_offers_pending", "Offers to agents that nobody has answered yet"),
+    ("frontdesk_agents", "Agents with a profile, by presence; without a console open they are offline"),
 ];
 
 const HISTOGRAMS: &[(&str, &str)] = &[

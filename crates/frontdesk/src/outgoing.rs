@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use bus::{Bus, Delivery, Failure, Handler, topology};
 use bytes::Bytes;
 use connector::{Clock, Courier, Intake, Tried};
 use contact::{
-    Act, Actor, Channel, ContactKey, Content, Deed, Direction, EntryId, Event, EventKey, IdentifierKind,
-    Level, Order, RawBytes, ReplyChange, ReplyFate, SourceName, Trust, micros,
+    Act, Actor, Channel, ClientId, ContactKey, Content, Deed, Direction, EntryId, Event, EventKey,
+    IdentifierKind, Level, Order, RawBytes, ReplyChange, ReplyFate, SourceName, Trust, micros,
 };
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use timeline::act::{ActError, act, subject};
-use timeline::{Arrival, Reply, ReplyState, Store, StoreError, record};
+use timeline::{Arrival, Client, Policy, Reply, ReplyState, Store, StoreError, record};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -41,6 +41,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The rule by which an unread answer goes by mail, as a decision keeps it.
 const UNREAD_POLICY: &str = "unread-chat/1";
 const UNHEARD_POLICY: &str = "unheard-try/1";
+/// The rule by which nothing more is tried where the client does not want it.
+const WISHES_POLICY: &str = "clients-wishes/1";
 
 /// Has tries delivered by the connectors of this process.
 pub(crate) struct Couriers {
@@ -123,6 +125,7 @@ impl Handler for Couriers {
 pub(crate) struct Dispatcher {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Bus,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) clock: Clock,
     /// By which mailbox unread answers of a chat go.
     pub(crate) by_mail: BTreeMap<SourceName, SourceName>,
@@ -162,6 +165,7 @@ impl Dispatcher {
     async fn round(&mut self) -> Result<Duration, StoreError> {
         let now = micros((self.clock)());
         let due = self.store.due_replies(now, ROUND).await?;
+        let unwanted = self.unwanted(&due).await?;
         let mut waiting = HashMap::new();
         for reply in &due {
             if reply.state == ReplyState::Sent {
@@ -175,6 +179,7 @@ impl Dispatcher {
                     waiting.insert(key, *at);
                 }
                 Some(_) => self.unheard(reply, order.attempt, now).await?,
+                None if unwanted.contains(&reply.id) => self.let_be(reply, order.attempt, now).await?,
                 None => {
                     if self.hand_out(reply, &order).await {
                         waiting.insert(key, now);
@@ -188,10 +193,40 @@ impl Dispatcher {
         let next = next.into_iter().chain(unheard).min();
         let pause = next.map_or(LONGEST, |at| Duration::try_from(at.duration_since(now)).unwrap_or(BREATH));
         // What could not be handed out is tried again soon.
-        let stuck = due.iter().any(|reply| {
+        let stuck = due.iter().filter(|reply| !unwanted.contains(&reply.id)).any(|reply| {
             reply.state != ReplyState::Sent && !self.handed.contains_key(&(reply.id, reply.attempts + 1))
         });
         Ok(if stuck || due.len() == ROUND { pause.min(Duration::from_secs(1)) } else { pause })
+    }
+
+    /// Those whose client does not want to be reached there any more. They may have said so since it was written,
+    /// or since the last try, so it is asked before each.
+    async fn unwanted(&self, due: &[Reply]) -> Result<HashSet<EntryId>, StoreError> {
+        let next = |reply: &&Reply| {
+            reply.state != ReplyState::Sent && !self.handed.contains_key(&(reply.id, reply.attempts + 1))
+        };
+        let whose: BTreeSet<ClientId> = due.iter().filter(next).filter_map(|reply| reply.client).collect();
+        if whose.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let whose: Vec<ClientId> = whose.into_iter().collect();
+        let cards = self.store.clients(&whose).await?;
+        let clients: HashMap<ClientId, Client> =
+            cards.into_iter().map(|card| (card.client.id, card.client)).collect();
+        let denied = |reply: &&Reply| {
+            let client = reply.client.and_then(|client| clients.get(&client));
+            client.is_some_and(|client| !client.allows(reply.source.channel()))
+        };
+        Ok(due.iter().filter(next).filter(denied).map(|reply| reply.id).collect())
+    }
+
+    /// Nothing more is tried.
+    async fn let_be(&self, reply: &Reply, attempt: u32, now: Timestamp) -> Result<(), StoreError> {
+        let channel = reply.source.channel();
+        let reason = format!("the client does not want to be reached by {channel}");
+        info!(reply.id = %reply.id, policy = WISHES_POLICY, "an answer is brought no further");
+        let deed = Deed::LetBe { reply: reply.id, reason };
+        self.decide(WISHES_POLICY, format!("unwanted:{}:{attempt}", reply.id), deed, now).await
     }
 
     async fn hand_out(&self, reply: &Reply, order: &Order) -> bool {
@@ -218,7 +253,8 @@ impl Dispatcher {
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return Ok(()) };
         let event = fact(source, change, now);
         warn!(reply.id = %reply.id, policy = UNHEARD_POLICY, "nobody told how a try at an answer ended");
-        let recorded = record(self.store.as_ref(), vec![arrival(event, now)], Vec::new()).await?;
+        let recorded =
+            record(self.store.as_ref(), &self.policy, vec![arrival(event, now)], Vec::new()).await?;
         self.tell(recorded.feed_position).await;
         Ok(())
     }
@@ -230,9 +266,14 @@ impl Dispatcher {
             Ok((source, to)) => Deed::ReplyByMail { reply: reply.id, source, to },
             Err(reason) => Deed::LetBe { reply: reply.id, reason },
         };
+        self.decide(UNREAD_POLICY, format!("unread:{}", reply.id), deed, now).await
+    }
+
+    /// Does it in the name of a policy, as one event of the log.
+    async fn decide(&self, policy: &str, id: String, deed: Deed, now: Timestamp) -> Result<(), StoreError> {
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return Ok(()) };
         let event = Event {
-            key: EventKey { source, id: format!("unread:{}", reply.id) },
+            key: EventKey { source, id },
             contact: subject(&deed),
             occurred_at: now,
             received_at: now,
@@ -241,10 +282,10 @@ impl Dispatcher {
             trust: Trust::Verified,
             from: None,
             to: Vec::new(),
-            content: Content::Act(Box::new(Act { by: Actor::Policy(UNREAD_POLICY.to_owned()), deed })),
+            content: Content::Act(Box::new(Act { by: Actor::Policy(policy.to_owned()), deed })),
             raw: None,
         };
-        match act(self.store.as_ref(), arrival(event, now)).await {
+        match act(self.store.as_ref(), &self.policy, arrival(event, now)).await {
             Ok(acted) => self.tell(acted.feed_position).await,
             // Somebody else has decided meanwhile.
             Err(ActError::Refused(_)) => {}

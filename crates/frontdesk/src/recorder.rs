@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bus::{Bus, Delivery, Failure, Handler};
 use connector::{Clock, Live as _, Sign, Signal};
 use contact::{ChatFact, Content, Event, Suspect, micros};
-use timeline::{Arrival, HoldBounds, Store, StoreError, letter_for, record};
+use timeline::{Arrival, HoldBounds, Policy, Store, StoreError, letter_for, record};
 use tracing::warn;
 
 use crate::live::Signs;
@@ -16,6 +16,7 @@ use crate::live::Signs;
 pub(crate) struct Recorder {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Bus,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) clock: Clock,
     pub(crate) wake: Arc<dyn Fn(i64) + Send + Sync>,
     /// Tells visitors' connections that there are lines to read.
@@ -38,7 +39,7 @@ impl Handler for Recorder {
         }
         let received: Vec<_> = events.iter().map(|arrival| arrival.event.received_at).collect();
         let visitors: BTreeSet<String> = events.iter().filter_map(visitor).collect();
-        let recorded = record(self.store.as_ref(), events, letters).await.map_err(failure)?;
+        let recorded = record(self.store.as_ref(), &self.policy, events, letters).await.map_err(failure)?;
         (self.wake)(recorded.feed_position);
         if recorded.fresh > 0 {
             self.bus.hint(u64::try_from(recorded.feed_position).unwrap_or(0)).await;

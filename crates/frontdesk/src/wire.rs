@@ -16,8 +16,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use secrecy::ExposeSecret as _;
-use timeline::{HoldBounds, Store};
-use tokio::sync::watch;
+use timeline::{HoldBounds, Policy, Store};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -28,13 +28,14 @@ use crate::cli::RoleName;
 use crate::config::{self, Config, Wrong};
 use crate::desk::HouseDesk;
 use crate::doors::Ground;
+use crate::keeper::{self, Keeper};
 use crate::late::Late;
 use crate::live::Signs;
 use crate::outgoing::{Couriers, Dispatcher};
 use crate::pipe::Pipe;
 use crate::recorder::{Recorder, Warden};
 use crate::sources::Sources;
-use crate::{demo, doors, serve};
+use crate::{board, demo, doors, policy, serve};
 
 /// What this process is for.
 pub(crate) type Roles = BTreeSet<RoleName>;
@@ -62,6 +63,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let clock = real_clock();
     let sources = Arc::new(Sources::read(&config)?);
+    let policy = Arc::new(policy::read(&config)?);
     let public_url = config.public_url().map_err(|reason| Wrong(vec![reason]))?;
     let listener = serve::bind(&config.http).await?;
 
@@ -81,7 +83,9 @@ pub(crate) async fn run(
     // What writes into the journals ends before they do.
     let (writers, journals) = (TaskTracker::new(), TaskTracker::new());
     let (task_stop, door_stop) = (CancellationToken::new(), CancellationToken::new());
-    let signs = Signs::start(bus.clone(), demo::random_hex(8)?, house.clone());
+    // Which process this is, among those that share a broker and a store.
+    let process = demo::random_hex(8)?;
+    let signs = Signs::start(bus.clone(), process.clone(), house.clone());
     let open = doors::open(&Ground {
         config: &config,
         roles: &roles,
@@ -133,10 +137,13 @@ pub(crate) async fn run(
     // The recorder.
     let feed = Arc::new(OnceLock::<Feed>::new());
     let woken = feed.clone();
+    let recorded = Arc::new(Notify::new());
+    let noted = recorded.clone();
     let wake: Arc<dyn Fn(i64) + Send + Sync> = Arc::new(move |position| {
         if let Some(feed) = woken.get() {
             feed.wake(position);
         }
+        noted.notify_one();
     });
     let core_stop = CancellationToken::new();
     let core = TaskTracker::new();
@@ -144,8 +151,10 @@ pub(crate) async fn run(
         let recording = Core {
             store: slot.clone(),
             bus: bus.clone(),
+            policy: policy.clone(),
             clock: clock.clone(),
             wake: wake.clone(),
+            recorded,
             signs: signs.clone(),
             by_mail: sources.unread_by_mail(),
             bounds: HoldBounds {
@@ -178,8 +187,9 @@ pub(crate) async fn run(
     let operator = api::operator(desk.clone());
     if roles.contains(&RoleName::Api) {
         let late = Late::new(operator);
-        app = app.fallback_service(late.service());
-        let api = Api { late, desk, clock, feed, shown, hints: bus.hints(), stop: stop.clone() };
+        app = app.merge(console::routes()).fallback_service(late.service());
+        let api =
+            Api { late, desk, process, policy, clock, feed, shown, hints: bus.hints(), stop: stop.clone() };
         house.spawn(api.serve(slot.clone(), house.clone(), closing.clone()));
     } else {
         app = app.merge(operator);
@@ -221,8 +231,11 @@ pub(crate) async fn run(
 struct Core {
     store: StoreSlot,
     bus: Bus,
+    policy: Arc<Policy>,
     clock: Clock,
     wake: Arc<dyn Fn(i64) + Send + Sync>,
+    /// Told whenever this process recorded something.
+    recorded: Arc<Notify>,
     signs: Signs,
     /// By which mailbox unread answers of a chat go.
     by_mail: BTreeMap<SourceName, SourceName>,
@@ -236,6 +249,7 @@ impl Core {
         let recorder = Recorder {
             store: store.clone(),
             bus: self.bus.clone(),
+            policy: self.policy.clone(),
             clock: self.clock.clone(),
             wake: self.wake.clone(),
             signs: self.signs,
@@ -243,11 +257,21 @@ impl Core {
         let dispatcher = Dispatcher {
             store: store.clone(),
             bus: self.bus.clone(),
+            policy: self.policy.clone(),
             clock: self.clock.clone(),
             by_mail: self.by_mail,
             handed: HashMap::new(),
-            wake: self.wake,
+            wake: self.wake.clone(),
         };
+        let keeper = Keeper {
+            store: store.clone(),
+            bus: self.bus.clone(),
+            policy: self.policy,
+            clock: self.clock.clone(),
+            wake: self.wake,
+            recorded: self.recorded,
+        };
+        let board = board::watch(store.clone(), self.clock.clone(), stop.clone());
         let warden = Warden { store, bounds: self.bounds, clock: self.clock.clone() };
         let contacts = Lanes { live: &topology::RECORDER, behind: Some(&topology::IMPORTER) };
         let suspects = Lanes { live: &topology::QUARANTINED, behind: None };
@@ -255,6 +279,8 @@ impl Core {
             self.bus.consume(contacts, Arc::new(recorder), stop.clone()),
             self.bus.consume(suspects, Arc::new(warden), stop.clone()),
             dispatcher.run(self.bus.hints(), stop.clone()),
+            keeper.run(self.bus.hints(), stop.clone()),
+            board,
         );
     }
 }
@@ -263,6 +289,8 @@ impl Core {
 struct Api {
     late: Late,
     desk: Arc<HouseDesk>,
+    process: String,
+    policy: Arc<Policy>,
     clock: Clock,
     /// Filled when there is one, for the recorder of this process to wake.
     feed: Arc<OnceLock<Feed>>,
@@ -276,14 +304,32 @@ impl Api {
     /// Opens the API when the store comes, and passes on what other processes recorded.
     async fn serve(mut self, mut slot: StoreSlot, tracker: TaskTracker, closing: CancellationToken) {
         let Some(store) = opened(&mut slot, &closing).await else { return };
-        let feed = Feed::start(store.clone(), closing.clone(), &tracker);
+        let feed = Feed::start(store.clone(), self.clock.clone(), closing.clone(), &tracker);
+        let (there, is_there) = oneshot::channel();
+        let there = move || {
+            // Nobody listens any more when we are stopped meanwhile.
+            there.send(()).ok();
+        };
+        tracker.spawn(keeper::say_so(
+            store.clone(),
+            self.process.clone(),
+            self.clock.clone(),
+            there,
+            closing.clone(),
+        ));
+        if is_there.await.is_err() {
+            return;
+        }
         let feed = self.feed.get_or_init(|| feed);
         self.late.arrive(api::router(api::Parts {
             store: store.clone(),
             feed: feed.clone(),
+            policy: self.policy,
             clock: self.clock,
+            process: self.process,
             desk: self.desk,
             stop: self.stop,
+            tracker,
         }));
         self.shown.send_replace(Some(store));
         loop {

@@ -1,7 +1,9 @@
 //! One file a command.
 
 mod check_config;
+mod demo;
 mod doctor;
+mod dry_run;
 mod healthcheck;
 mod journal;
 pub(crate) mod mail;
@@ -13,11 +15,14 @@ mod simulate;
 mod token;
 mod up;
 
+use std::fs::File;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Cli, Command, JournalCommand, SimulateCommand, TokenCommand};
 use crate::config::{Config, Log, LogFormat, Wrong};
@@ -40,7 +45,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::CheckConfig = &cli.command {
         return check_config::run(&config);
     }
-    start_log(&config.log)?;
+    // Where it runs a house of its own, `demo` has a place for the log.
+    if !matches!(cli.command, Command::Demo(_)) {
+        start_log(&config.log)?;
+    }
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -49,9 +57,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let code = runtime.block_on(async {
         match cli.command {
             Command::Up => up::run(config).await,
+            Command::Demo(asked) => demo::run(config, asked).await,
             Command::Run { roles } => run::run(config, roles.into_iter().collect()).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Token(TokenCommand::Create { role, name }) => token::create(&config, role, name).await,
+            Command::DryRun { days } => dry_run::run(&config, days).await,
             Command::Replay { check } => replay::run(&config, check).await,
             Command::Doctor => doctor::run(&config).await,
             Command::Healthcheck { url } => healthcheck::run(&config, url).await,
@@ -83,12 +93,21 @@ pub(crate) fn misunderstood(error: &clap::Error) -> ExitCode {
 }
 
 fn start_log(log: &Log) -> anyhow::Result<()> {
+    start(log, std::io::stderr, std::io::stderr().is_terminal())
+}
+
+/// The log, somewhere else.
+fn start_log_in(log: &Log, file: Mutex<File>) -> anyhow::Result<()> {
+    start(log, file, false)
+}
+
+fn start<W>(log: &Log, place: W, coloured: bool) -> anyhow::Result<()>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(&log.level)
         .map_err(|error| Wrong(vec![format!("[log] level: `{}` is no filter: {error}", log.level)]))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(place).with_ansi(coloured);
     match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -62,17 +62,22 @@ async fn greet(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<()> {
         r#"
 Frontdesk is up. Everything it keeps is in the folder {data}.
 
+  console      {url}/console/
   API docs     {url}/docs
   health       {url}/readyz       metrics  {url}/metrics
   phone hooks  {url}/hooks/phone/{line}
   chat page    {url}/chat/{line}/demo
   agent token  {secret}
 
-Watch what happens, in a second terminal:
+See a clinic's day in the console, in a second terminal:
+
+  {program} demo
+
+Watch what happens:
 
   curl -N -H 'Authorization: Bearer {secret}' {url}/v1/events
 
-Miss a call, in a third (signed webhooks, as a phone system sends them):
+Miss a call (signed webhooks, as a phone system sends them):
 
   {program} simulate phone missed --from +380441234567 --name 'Олена'
 

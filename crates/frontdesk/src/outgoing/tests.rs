@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use contact::{ChatChange, ChatFact, ConversationId, Party};
+use contact::{ChatChange, ChatFact, ConversationId, Party, Permission};
 use timeline::{EntryKind, FindConversations, Page};
 
 use super::*;
@@ -30,6 +30,7 @@ impl House {
         let dispatcher = Dispatcher {
             store,
             bus: nats.bus().await,
+            policy: Arc::new(timeline::Policy::default()),
             clock: Arc::new(move || *told.lock().unwrap()),
             by_mail: by_mail.into_iter().collect(),
             handed: HashMap::new(),
@@ -62,7 +63,14 @@ impl House {
     }
 
     async fn record(&self, event: Event) {
-        record(self.dispatcher.store.as_ref(), vec![arrival(event, self.now())], Vec::new()).await.unwrap();
+        record(
+            self.dispatcher.store.as_ref(),
+            &timeline::Policy::default(),
+            vec![arrival(event, self.now())],
+            Vec::new(),
+        )
+        .await
+        .unwrap();
     }
 
     async fn conversation(&self) -> ConversationId {
@@ -82,7 +90,10 @@ impl House {
             content: Content::Act(Box::new(Act { by: Actor::Agent("mia".into()), deed })),
             ..fact(source, change(entry(1), ReplyFate::Sent), now)
         };
-        act(self.dispatcher.store.as_ref(), arrival(event, now)).await.unwrap().entry
+        act(self.dispatcher.store.as_ref(), &timeline::Policy::default(), arrival(event, now))
+            .await
+            .unwrap()
+            .entry
     }
 
     async fn told(&self, reply: EntryId, attempt: u32, fate: ReplyFate) {
@@ -199,5 +210,87 @@ async fn a_try_nobody_tells_the_end_of_has_ended_in_doubt_and_is_followed_by_one
     house.later(60 * 24);
     house.round().await;
     assert!(house.due().await.is_empty(), "and no third");
+    house.leave().await;
+}
+
+impl House {
+    /// The client said so about this channel.
+    async fn denies(&self, channel: Channel) {
+        let found = self.dispatcher.store.conversation(self.conversation().await).await.unwrap().unwrap();
+        let deed = Deed::Change {
+            client: found.client.unwrap().id,
+            name: None,
+            channels: vec![(channel, Permission::Deny)],
+            preferred_channel: None,
+            language: None,
+            hours: None,
+        };
+        let now = self.now();
+        let source: SourceName = "desk/api".parse().unwrap();
+        let event = Event {
+            key: EventKey { source: source.clone(), id: format!("deny:{now}") },
+            contact: subject(&deed),
+            content: Content::Act(Box::new(Act { by: Actor::Agent("mia".into()), deed })),
+            ..fact(source, change(entry(1), ReplyFate::Sent), now)
+        };
+        act(self.dispatcher.store.as_ref(), &Policy::default(), arrival(event, now)).await.unwrap();
+    }
+
+    /// What its entry shows of an answer.
+    async fn shown(&self, reply: EntryId) -> String {
+        let found = self.dispatcher.store.conversation(self.conversation().await).await.unwrap().unwrap();
+        let page = Page { after: None, limit: 10 };
+        let client = found.client.unwrap().id;
+        let entries = self.dispatcher.store.timeline(client, None, page).await.unwrap();
+        entries.into_iter().find(|entry| entry.id == reply).unwrap().content
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_denied_meanwhile_is_not_tried_again() {
+    let mut house = House::with(Some(OLENA), true).await;
+    let chat = house.answer().await;
+    house.told(chat, 1, ReplyFate::Sent).await;
+    house.later(11);
+    house.round().await;
+    let mail = house.due().await[0].id;
+    house.round().await;
+    assert!(house.dispatcher.handed.contains_key(&(mail, 1)), "the first try");
+    house.told(mail, 1, ReplyFate::Deferred).await;
+    house.denies(Channel::Email).await;
+    house.later(2);
+    assert_eq!(house.due().await.len(), 1);
+    house.round().await;
+    assert!(house.due().await.is_empty() && house.dispatcher.handed.is_empty(), "nothing more is tried");
+    let content = house.shown(mail).await;
+    for part in ["\"state\":\"failed\"", "the client does not want to be reached by email"] {
+        assert!(content.contains(part), "{content}");
+    }
+    house.leave().await;
+}
+
+#[tokio::test]
+async fn what_was_not_tried_yet_when_it_was_denied_is_not_tried_at_all() {
+    let mut house = House::with(None, false).await;
+    let reply = house.answer().await;
+    house.denies(Channel::Chat).await;
+    house.round().await;
+    assert!(house.due().await.is_empty() && house.dispatcher.handed.is_empty());
+    let content = house.shown(reply).await;
+    assert!(content.contains("the client does not want to be reached by chat"), "{content}");
+    house.leave().await;
+}
+
+#[tokio::test]
+async fn an_unread_answer_stays_in_the_chat_where_mails_are_denied() {
+    let mut house = House::with(Some(OLENA), true).await;
+    let reply = house.answer().await;
+    house.told(reply, 1, ReplyFate::Sent).await;
+    house.denies(Channel::Email).await;
+    house.later(11);
+    house.round().await;
+    assert!(house.due().await.is_empty());
+    let content = house.shown(reply).await;
+    assert!(content.contains("it was not read, and the client does not want mails"), "{content}");
     house.leave().await;
 }

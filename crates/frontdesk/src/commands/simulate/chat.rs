@@ -26,18 +26,8 @@ pub(crate) async fn run(config: &Config, chat: SimulateChat) -> anyhow::Result<E
         }
         None => None,
         Some(user) => {
-            let secret = match (&widget.identity_secret, &widget.identity_secret_file) {
-                (Some(secret), _) => secret.clone(),
-                (None, Some(file)) => connector_chat::Secret::from_file(file)
-                    .with_context(|| format!("could not read {}", file.display()))?,
-                (None, None) => bail!("the widget `{source}` has no identity_secret to sign with"),
-            };
-            let claims = json!({
-                "sub": user, "email": chat.email, "phone": chat.phone, "name": chat.name,
-                "exp": (wire::real_clock()() + SignedDuration::from_mins(5)).as_second(),
-                "aud": widget.audience, "iss": widget.issuer,
-            });
-            Some(signed(claims, secret.expose()))
+            let claims = json!({ "sub": user, "email": chat.email, "phone": chat.phone, "name": chat.name });
+            Some(token(widget, source, claims)?)
         }
     };
     let id = demo::random_hex(16)?;
@@ -57,6 +47,23 @@ pub(crate) async fn run(config: &Config, chat: SimulateChat) -> anyhow::Result<E
     }
     say(format_args!("{id} from {}", chat.user.as_deref().unwrap_or("a visitor")));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A token by which the widget's site says who is signed in, for five minutes.
+pub(in crate::commands) fn token(
+    widget: &connector_chat::Config,
+    source: &str,
+    mut claims: Value,
+) -> anyhow::Result<String> {
+    let secret = match (&widget.identity_secret, &widget.identity_secret_file) {
+        (Some(secret), _) => secret.clone(),
+        (None, Some(file)) => connector_chat::Secret::from_file(file)
+            .with_context(|| format!("could not read {}", file.display()))?,
+        (None, None) => bail!("the widget `{source}` has no identity_secret to sign with"),
+    };
+    claims["exp"] = json!((wire::real_clock()() + SignedDuration::from_mins(5)).as_second());
+    (claims["aud"], claims["iss"]) = (json!(widget.audience), json!(widget.issuer));
+    Ok(signed(claims, secret.expose()))
 }
 
 /// A JWT signed with HS256 (RFC 7515), without the claims there are none of.

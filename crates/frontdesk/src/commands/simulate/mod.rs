@@ -1,8 +1,8 @@
 //! `frontdesk simulate`: the part of a source, played against a running instance through its real doors.
 
-mod chat;
-mod email;
-mod phone;
+pub(super) mod chat;
+pub(super) mod email;
+pub(super) mod phone;
 
 use anyhow::{Context as _, bail};
 

@@ -1,0 +1,33 @@
+//! `frontdesk dry-run`: what the configured rules would have done to the conversations of the last days.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use timeline::rehearse;
+
+use super::say;
+use crate::config::Config;
+use crate::{policy, wire};
+
+pub(super) async fn run(config: &Config, days: u16) -> anyhow::Result<ExitCode> {
+    let policy = policy::read(config)?;
+    let store = wire::open_store(config).await?;
+    let since = (wire::real_clock())() - SignedDuration::from_hours(24 * i64::from(days));
+    let run = rehearse(store.as_ref(), &policy, since).await.context("could not try the rules on the log")?;
+    say(format_args!(
+        "{} conversations of the last {days} days; {} would go another way",
+        run.contacts, run.changed
+    ));
+    for (rule, count) in &run.by_rule {
+        let rule = rule.as_deref().map_or_else(|| "no rule".to_owned(), |rule| format!("rule {rule}"));
+        say(format_args!("{count:>8}  {rule}"));
+    }
+    for (queue, count) in &run.by_queue {
+        say(format_args!("{count:>8}  queue {queue}"));
+    }
+    for (rule, count) in &run.failed {
+        say(format_args!("{count:>8}  times rule {rule} gave no answer"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
