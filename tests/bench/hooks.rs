@@ -36,11 +36,21 @@ pub(crate) struct Batch {
 pub(crate) struct Pbx {
     random: Random,
     next: u32,
+    url: String,
+    /// Everybody calls once.
+    strangers: bool,
 }
 
 impl Pbx {
     pub(crate) fn new() -> Self {
-        Self { random: Random(0x5eed), next: 0 }
+        Self { random: Random(0x5eed), next: 0, url: format!("{PUBLIC_URL}{PATH}"), strangers: false }
+    }
+
+    /// Calls to the line with this hook, each by somebody who never called before; their numbers and their
+    /// calls' begin with `first`.
+    pub(crate) fn of_strangers(path: &str, first: u32) -> Self {
+        let url = format!("{PUBLIC_URL}{path}");
+        Self { random: Random(u64::from(first) + 0x5eed), next: first, url, strangers: true }
     }
 
     pub(crate) fn batch(&mut self, count: usize) -> anyhow::Result<Batch> {
@@ -58,6 +68,7 @@ impl Pbx {
         self.next += 1;
         let sid = id_of(number, [self.random.next(), self.random.next()]);
         let caller = match self.random.next() % 2 {
+            _ if self.strangers => u64::from(number),
             0 => self.random.next() % REGULARS,
             _ => self.random.next() % CALLERS,
         };
@@ -73,7 +84,7 @@ impl Pbx {
             body.push_str(&format!("{:016x}", self.random.next()));
         }
         body.extend(std::iter::repeat_n('0', BODY_BYTES.saturating_sub(body.len())));
-        let signature = twilio::sign_form(TOKEN.as_bytes(), &format!("{PUBLIC_URL}{PATH}"), body.as_bytes());
+        let signature = twilio::sign_form(TOKEN.as_bytes(), &self.url, body.as_bytes());
         Hook { signature, body }
     }
 }

@@ -54,6 +54,31 @@ impl Connection {
         self.exchange().await
     }
 
+    /// Sends JSON (or nothing) as whoever has the token; its status.
+    pub(crate) async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: &str,
+        json: &str,
+    ) -> anyhow::Result<u16> {
+        self.out.clear();
+        for part in [
+            method,
+            " ",
+            path,
+            " HTTP/1.1\r\nHost: bench.example\r\nContent-Type: application/json\r\nAuthorization: Bearer ",
+            token,
+            "\r\nContent-Length: ",
+            &json.len().to_string(),
+            "\r\n\r\n",
+            json,
+        ] {
+            self.out.extend_from_slice(part.as_bytes());
+        }
+        self.exchange().await
+    }
+
     pub(crate) fn body(&self) -> &[u8] {
         self.answer.get(self.body_at..).unwrap_or_default()
     }

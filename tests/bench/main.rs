@@ -3,8 +3,9 @@
 //! values. The load shares the machine with both.
 //!
 //! Reading order: [`hooks`] and [`mails`] (the load), [`handmade`] (the yardstick), [`product`] (ours),
-//! [`lab`] (both, running), [`scenes`] (what is measured), [`figures`] (what is said about it).
+//! [`lab`] (both, running), [`crew`] (agents at their consoles), [`scenes`] (what is measured), [`figures`] (what is said about it).
 
+mod crew;
 mod figures;
 mod follow;
 mod gate;
@@ -31,7 +32,7 @@ use crate::figures::Report;
 use crate::lab::{Lab, Size, StoreKind};
 use crate::machine::Peak;
 use crate::product::{Product, Setup};
-use crate::scenes::{backlog, chat, fanout, flood, idle, pages, rest, steady};
+use crate::scenes::{backlog, chat, desk, fanout, flood, idle, pages, rest, steady};
 
 #[derive(Parser)]
 #[command(about = "Frontdesk beside a hand-made pipeline, in one run.")]
@@ -81,6 +82,7 @@ enum Scene {
     Pages,
     Fanout,
     Backlog,
+    Desk,
     /// With SQLite only.
     Idle,
     /// With SQLite only.
@@ -189,6 +191,9 @@ async fn one_store(
     }
     if wanted(Scene::Backlog) {
         backlog::measure(&mut lab, report).await?;
+    }
+    if wanted(Scene::Desk) {
+        desk::measure(&mut lab, report).await?;
     }
     if store == StoreKind::Sqlite && wanted(Scene::Idle) {
         idle::measure(&mut lab, report).await?;

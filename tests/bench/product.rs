@@ -84,10 +84,15 @@ impl Product {
 
     /// A token that reads.
     pub(crate) fn token(&self) -> anyhow::Result<String> {
+        self.token_of("reader")
+    }
+
+    /// A token with this role.
+    pub(crate) fn token_of(&self, role: &str) -> anyhow::Result<String> {
         let made = Command::new(&self.program)
             .arg("--config")
             .arg(&self.config)
-            .args(["token", "create", "--role", "reader", "--name", "bench"])
+            .args(["token", "create", "--role", role, "--name", "bench"])
             .output()
             .context("could not run `frontdesk token create`")?;
         if !made.status.success() {

@@ -2,7 +2,7 @@
 // Both can be started, killed as the power goes, and started again; both tell which lines they hold.
 import { spawn, execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,15 +19,17 @@ export function token(sub, exp = Math.floor(Date.now() / 1000) + 3600) {
     return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
 }
 
-// A port nobody uses at this moment.
-export function freePort() {
-    return new Promise((found, failed) => {
-        const probe = createServer().on('error', failed);
-        probe.listen(0, '127.0.0.1', () => {
-            const { port } = probe.address();
-            probe.close(() => found(port));
+// A port nobody uses at this moment: below those that outgoing connections take, for one of them could have it
+// while a server is killed and started again.
+export async function freePort() {
+    for (;;) {
+        const port = 10_000 + Math.floor(Math.random() * 9_000);
+        const free = await new Promise(done => {
+            const probe = createServer().on('error', () => done(false));
+            probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
         });
-    });
+        if (free) return port;
+    }
 }
 
 // What was on its way when a broker was killed may take this long to be recorded.
@@ -64,9 +66,14 @@ class Desk {
         await this.ended;
     }
 
-    // It stands still with everything in its hands, and goes on.
-    freeze() {
+    // It stands still with everything in its hands, and goes on. A signal stops the threads of a process one by
+    // one, each when it next looks.
+    async freeze() {
         this.child.kill('SIGSTOP');
+        const tasks = `/proc/${this.child.pid}/task`;
+        await eventually('it stands still', () =>
+            readdirSync(tasks).every(task => /\) [TtZX]/.test(readFileSync(join(tasks, task, 'stat'), 'utf8'))),
+        );
     }
     thaw() {
         this.child.kill('SIGCONT');

@@ -66,7 +66,7 @@ export class Site {
     // A person at a computer of their own: `tab()` opens the site.
     async visitor(options) {
         const context = await this.browser.newContext({ locale: 'en-GB', ...options });
-        context.setDefaultTimeout(20e3);
+        context.setDefaultTimeout(60e3);
         return new Visitor(this, context);
     }
 

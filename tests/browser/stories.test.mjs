@@ -47,7 +47,7 @@ test('a reload in mid-send loses nothing and sends nothing twice', async () => {
     await tab.write('before');
     await tab.shows(['before', 'sent']);
     // The desk has the next line in its socket and has not looked at it yet.
-    desk.freeze();
+    await desk.freeze();
     const texts = Array.from({ length: 4 }, (_, i) => `in mid-send ${i}`);
     for (const text of texts) await tab.write(text);
     await eventually('the first one is on its way', () => tab.said.some(frame => frame.includes(texts[0])));
@@ -81,7 +81,7 @@ test('the server is killed in mid-send, and every line is there once', async () 
     await tab.open();
     const texts = Array.from({ length: 20 }, (_, i) => `line ${i}`);
     for (const text of texts.slice(0, 10)) await tab.write(text);
-    desk.freeze();
+    await desk.freeze();
     for (const text of texts.slice(10, 15)) await tab.write(text);
     await desk.kill9();
     for (const text of texts.slice(15)) await tab.write(text);

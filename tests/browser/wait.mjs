@@ -1,5 +1,5 @@
 // Waiting for a state, never for time to pass.
-const PATIENCE = 30e3,
+const PATIENCE = 60e3,
     LOOK_EVERY = 25;
 
 // Looks until `look` gives something true, and gives that. What it threw last is why it did not.

@@ -73,6 +73,14 @@ impl Agent {
         self.write(Method::PATCH, path, body).await
     }
 
+    /// Puts something: the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When there was no answer.
+    pub async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.write(Method::PUT, path, body).await
+    }
+
     async fn write(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let request = self.http.request(method, format!("{}{path}", self.base));
         let request = request.bearer_auth(&self.token).json(body);

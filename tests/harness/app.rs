@@ -173,6 +173,16 @@ impl App {
         Agent::new(&self.url(), &self.setup.token(role).await)
     }
 
+    /// Somebody of this name with a token of this role.
+    ///
+    /// # Panics
+    /// When no token is given.
+    pub async fn hired(&self, role: &str, name: &str) -> Agent {
+        let answer = self.setup.ask(&["token", "create", "--role", role, "--name", name]).await;
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        Agent::new(&self.url(), answer.stdout.trim())
+    }
+
     /// The body of `/readyz`, and whether it says ready.
     pub async fn readiness(&self) -> (bool, Value) {
         let answer = client().get(format!("{}/readyz", self.url())).send().await.expect("no answer");

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -32,10 +33,21 @@ pub struct Seen {
     pub calls: Facts,
     /// How many messages of each event there were.
     pub events: BTreeMap<String, usize>,
+    /// Every message but those of entries and conversations, and of entries those of a telephone that rings.
+    pub told: Vec<Told>,
     /// How often the stream was begun.
     pub connections: usize,
     /// The first message that was not the one after the last.
     wrong: Option<String>,
+}
+
+/// A message of the stream.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub event: String,
+    pub data: Value,
+    /// When it was read.
+    pub at: Timestamp,
 }
 
 impl Follower {
@@ -93,6 +105,15 @@ impl Follower {
         seen
     }
 
+    /// Waits until what was told of some kind of event satisfies `enough`, and gives it.
+    pub async fn hears(&self, event: &str, what: &str, enough: impl Fn(&[Told]) -> bool) -> Vec<Told> {
+        eventually(what, PATIENCE, async || {
+            let told: Vec<_> = self.seen().told.into_iter().filter(|told| told.event == event).collect();
+            if enough(&told) { Ok(told) } else { Err(told) }
+        })
+        .await
+    }
+
     /// Waits until the stream was begun so many times: who is cut off now had been connected.
     pub async fn connects(&self, times: usize) {
         eventually("the reader of the feed is connected", PATIENCE, async || {
@@ -111,6 +132,11 @@ impl Follower {
         .await;
         self.seen()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever reads has a clock on the wall")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 struct Reader {
@@ -164,8 +190,13 @@ impl Reader {
         if id.parse() != Ok(last + 1) {
             return self.complain(format!("after {last} the feed went on with {id}"));
         }
+        let rings = data["rings"].as_array().is_some_and(|rings| !rings.is_empty());
+        let kept = rings || !matches!(event, "entry" | "conversation");
         self.with(|seen| {
             seen.last = last + 1;
+            if kept {
+                seen.told.push(Told { event: event.to_owned(), data: data.clone(), at: now() });
+            }
             *seen.events.entry(event.to_owned()).or_default() += 1;
             let call = data.pointer("/entry/content/call_id").and_then(Value::as_str);
             let rev = data.pointer("/entry/rev").and_then(Value::as_u64);

@@ -55,6 +55,11 @@ impl Setup {
         Self::of(&["up"])
     }
 
+    /// `frontdesk demo`, likewise.
+    pub fn demo() -> Self {
+        Self::of(&["demo"])
+    }
+
     /// `frontdesk run --role …` with a line.
     pub fn run(roles: &str, database: &Database, nats: &Nats) -> Self {
         Self::of(&["run", "--role", roles]).line().on(database).beside(nats)

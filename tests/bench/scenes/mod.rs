@@ -2,6 +2,8 @@
 
 pub(crate) mod backlog;
 pub(crate) mod chat;
+mod decide;
+pub(crate) mod desk;
 pub(crate) mod fanout;
 pub(crate) mod flood;
 pub(crate) mod idle;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::support::{House, LIVE, PATIENCE, Store, eventually, freeze, kill, payloads, publish_all, subject, text, thaw};
+use crate::support::{
+    House, LIVE, PATIENCE, Store, eventually, freeze, kill, payloads, publish_all, subject, text, thaw,
+};
 use ::bus::{Auth, Bus, BusError, Lanes, Link, Options, PublishError, topology};
 use async_nats::jetstream::consumer::DeliverPolicy;
 use bytes::Bytes;

@@ -1,0 +1,182 @@
+// Work that comes to agents by itself: offers, calls that ring, deadlines, callbacks, figures.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { Agent, House } from './console.mjs';
+import { Site } from './site.mjs';
+import { eventually } from './wait.mjs';
+
+class Promising extends House {
+    static settings = `
+[routing.rules.chats]
+order = 10
+when = "event.channel == 'chat'"
+queue = "chats"
+priority = 70
+promises.first_response = { within_s = 2, warn_percent = 50 }
+promises.callback = { within_s = 3600 }
+
+[offers.offer_s]
+chat = 600
+email = 60
+phone = 20
+`;
+}
+
+let site, desk;
+let agents = [];
+before(async () => {
+    site = await Site.open();
+});
+after(() => site?.close());
+beforeEach(async () => {
+    desk = await Promising.open();
+});
+afterEach(async () => {
+    const complaints = agents.flatMap(agent => agent.complaints);
+    await Promise.all(agents.map(agent => agent.leaves()));
+    agents = [];
+    await desk?.end();
+    assert.deepEqual(complaints, []);
+});
+
+async function agent(name, options) {
+    const one = await Agent.at(site, desk, await desk.hire(name, 'supervisor'), options);
+    agents.push(one);
+    return one.comes();
+}
+
+// Says in the profile what they can take, and that they are here.
+async function works({ page }, { queues = '', chat = '', extensions = '' }) {
+    await page.locator('.menu.end summary').click();
+    await page.getByRole('button', { name: 'My profile' }).click();
+    await page.getByLabel('Queues').fill(queues);
+    await page.getByLabel('Extensions').fill(extensions);
+    await page.locator('input[name=chat]').fill(chat);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.locator('dialog').waitFor({ state: 'detached' });
+    await page.locator('.top > .presence select').selectOption('available');
+    await eventually('they are here', async () => (await page.locator('.presence.available').count()) > 0);
+}
+
+const offers = one => one.page.getByTestId('offer');
+
+test('what is offered is declined by one and accepted by the next', async () => {
+    const [olena, mia] = [await agent('olena'), await agent('mia')];
+    await works(olena, { queues: 'chats', chat: '2' });
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.says(offers(olena), /Chat.*seconds left.*Is anybody there\?/s);
+    await olena.says(olena.page.getByTestId('assertive'), /is offered to you/);
+    assert.match(await olena.page.title(), /^\(1\)/);
+    await works(mia, { queues: 'chats', chat: '2' });
+    assert.equal(await offers(mia).count(), 0);
+    await offers(olena).getByRole('button', { name: 'Decline' }).click();
+    await mia.says(offers(mia), /Is anybody there\?/);
+    await eventually('it is not offered to both', async () => (await offers(olena).count()) === 0);
+    await offers(mia).getByRole('button', { name: 'Accept' }).click();
+    await mia.says(mia.page.getByTestId('owner'), 'With: you');
+    await mia.says(mia.entries, /Is anybody there\?/);
+    await olena.says(olena.page.getByTestId('waiting-count'), '0');
+    // A profile is kept, and shown again.
+    await mia.page.locator('.menu.end summary').click();
+    await mia.page.getByRole('button', { name: 'My profile' }).click();
+    assert.equal(await mia.page.getByLabel('Queues').inputValue(), 'chats');
+    await mia.page.keyboard.press('Escape');
+    await mia.page.locator('.top > .presence select').selectOption('away');
+    await mia.says(mia.page.locator('.list'), /Nothing is offered to you while you are not available/);
+});
+
+test('what somebody else took is offered no more', async () => {
+    const [olena, mia] = [await agent('olena'), await agent('mia')];
+    await works(olena, { queues: 'chats', chat: '2' });
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.says(offers(olena), /Is anybody there\?/);
+    await mia.opens('Is anybody there?');
+    await mia.page.getByRole('button', { name: 'Claim' }).click();
+    await mia.says(mia.page.getByTestId('owner'), 'With: you');
+    await eventually('it is gone', async () => (await offers(olena).count()) === 0);
+});
+
+test('a call that rings at our telephone shows who it is, without taking the focus', async () => {
+    const olena = await agent('olena');
+    await works(olena, { extensions: 'olena' });
+    await desk.mail('ivan@example.com', { name: 'Ivan', subject: 'Something else' });
+    await olena.opens('Something else');
+    await olena.composer.fill('In the middle of a sentence');
+    const call = { CallSid: 'CA0123456789abcdef0123456789abcdef', From: '+380441234567', To: '+380800500500', Direction: 'inbound' };
+    await desk.hook({ ...call, CallStatus: 'ringing', CallerName: 'Олена Коваль' });
+    const leg = { CallSid: 'CAffffffffffffffffffffffffffffffff', ParentCallSid: call.CallSid, From: call.From, To: 'client:olena' };
+    await desk.hook({ ...leg, Direction: 'outbound-dial', CallStatus: 'ringing' });
+    const ring = olena.page.getByTestId('ring');
+    await olena.says(ring, /Rings.*Олена Коваль.*\+380441234567/s);
+    await olena.says(olena.page.getByTestId('assertive'), /Олена Коваль calls you/);
+    assert.ok(await olena.composer.evaluate(node => node === document.activeElement));
+    await ring.getByRole('button', { name: 'Open' }).click();
+    await olena.page.locator('main[data-conversation] h1', { hasText: 'Олена Коваль' }).waitFor();
+    assert.equal(await ring.count(), 0);
+    await olena.says(olena.entries, /Rings/);
+    await desk.hook({ ...call, CallStatus: 'completed', CallDuration: '0' });
+    await olena.says(olena.entries, /Missed call/);
+});
+
+test('a deadline is counted down, and missing it is marked in words and told why it was there', async () => {
+    const olena = await agent('olena');
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.opens('Is anybody there?');
+    await olena.says(olena.waiting, /Late by/);
+    await olena.says(olena.page.getByTestId('polite'), /the deadline has passed/);
+    await olena.card.locator('summary', { hasText: 'Why it came here' }).click();
+    await olena.says(olena.card, /Rule\s*chats/);
+    await olena.says(olena.card, /First response\s*2 sec/);
+});
+
+test('a conversation is put off, given on, and a call is owed and made', async () => {
+    const [olena, mia] = [await agent('olena'), await agent('mia')];
+    await desk.chat('Please call me', { user: 'ivan', phone: '+380441234567' });
+    await olena.opens('Please call me');
+    await olena.page.getByRole('button', { name: 'Claim' }).click();
+    await olena.says(olena.page.getByTestId('owner'), 'With: you');
+    await olena.page.getByRole('button', { name: 'We shall call' }).click();
+    await olena.says(olena.page.locator('.facts'), /We owe a call, 0 attempts/);
+    await olena.page.getByRole('button', { name: 'Called back' }).click();
+    await eventually('nothing is owed', async () => !/We owe/.test(await olena.page.locator('.facts').textContent()));
+    // Answered by a call, it may be closed with it; it is wanted open for the rest.
+    const reopen = olena.page.getByRole('button', { name: 'Reopen' });
+    if (await reopen.count()) await reopen.click();
+    await olena.page.locator('.deeds summary', { hasText: 'Snooze' }).click();
+    await olena.page.getByRole('button', { name: 'Tomorrow at 9' }).click();
+    await olena.says(olena.page.getByTestId('status'), /^Snoozed until .*09:00/);
+    await olena.says(olena.mine, /Snoozed/);
+    await olena.page.locator('.deeds summary', { hasText: 'Assign' }).click();
+    await olena.page.locator('.deeds').getByRole('button', { name: 'mia' }).click();
+    await olena.says(olena.page.getByTestId('owner'), 'With: mia');
+    await mia.says(mia.mine, /Please call me/);
+});
+
+test('the board shows what happened, in figures, plots and tables', async () => {
+    const olena = await agent('olena');
+    await desk.call('+380441234567', { count: 2 });
+    await desk.call('+380671112233', { story: 'answered' });
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.opens('Is anybody there?');
+    await olena.composer.fill('Yes');
+    await olena.composer.press('Enter');
+    await olena.says(olena.entries.last(), /Yes.*Sent/s);
+    await olena.page.locator('#main').focus();
+    await olena.page.keyboard.press('g');
+    await olena.page.keyboard.press('b');
+    const tile = name => olena.page.locator('.tile', { hasText: name });
+    await olena.says(tile('Waiting'), /1the longest/);
+    await olena.says(tile('Missed calls'), /2.*1 still owed/);
+    await olena.says(tile('First response'), /sec/);
+    const plots = olena.page.locator('.plot svg[role=img]');
+    await eventually('three plots', async () => (await plots.count()) === 3);
+    for (const label of await plots.evaluateAll(nodes => nodes.map(node => node.getAttribute('aria-label')))) {
+        assert.match(label, /: at most/);
+    }
+    await olena.page.locator('.plot', { hasText: 'Calls, by hour' }).locator('summary').click();
+    const cells = await olena.page.locator('.plot', { hasText: 'Calls, by hour' }).locator('td').allTextContents();
+    const sum = cells.filter(text => /^\d+$/.test(text)).reduce((all, text) => all + Number(text), 0);
+    assert.equal(sum, 3);
+    await olena.page.locator('.board select').nth(1).selectOption('channel');
+    await olena.says(olena.page.locator('.parts'), /Phone.*Chat|Chat.*Phone/s);
+});

@@ -1,0 +1,172 @@
+// What goes wrong: servers that die, lines that fall silent, tokens that are taken back. Nothing typed is lost.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { Agent, House } from './console.mjs';
+import { Site } from './site.mjs';
+import { eventually } from './wait.mjs';
+
+let site, desk, olena, token;
+before(async () => {
+    site = await Site.open();
+});
+after(() => site?.close());
+beforeEach(async () => {
+    desk = await House.open();
+    token = await desk.hire('olena', 'supervisor');
+    olena = await Agent.at(site, desk, token);
+});
+afterEach(async () => {
+    const { complaints } = olena;
+    await olena.leaves();
+    await desk?.end();
+    assert.deepEqual(complaints, []);
+});
+
+const trouble = () => olena.page.locator('.composer .trouble');
+const link = () => olena.page.getByTestId('link');
+const ours = () => olena.page.locator('.entry.ours');
+
+test('the server is killed: what is being written stays, and what happened meanwhile is there', async () => {
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.comes();
+    await olena.opens('Is anybody there?');
+    await olena.composer.fill('Yes, here I am');
+    await desk.kill9();
+    await olena.says(link(), /No connection/);
+    await olena.says(olena.page.getByTestId('polite'), /No connection/);
+    await olena.composer.press('Enter');
+    await olena.says(trouble(), /cannot be reached/);
+    assert.equal(await olena.composer.inputValue(), 'Yes, here I am');
+    await desk.start();
+    await desk.call('+380441234567', { name: 'Meanwhile' });
+    await olena.isLive();
+    await olena.says(olena.waiting, /Meanwhile/);
+    // A reload in between loses nothing either.
+    await olena.page.reload();
+    await olena.isLive();
+    assert.equal(await olena.composer.inputValue(), 'Yes, here I am');
+    await olena.composer.press('Enter');
+    await olena.says(ours(), /Yes, here I am.*Sent/s);
+    assert.equal(await olena.composer.inputValue(), '');
+    await eventually('it is sent once', async () => (await ours().count()) === 1);
+});
+
+test('an answer whose acknowledgement was lost is sent again as the same one', async () => {
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.comes();
+    await olena.opens('Is anybody there?');
+    const keys = [];
+    // The server has done it; the line breaks before its answer comes.
+    await olena.page.route('**/replies', async route => {
+        keys.push(route.request().headers()['idempotency-key']);
+        if (keys.length > 1) return route.continue();
+        await route.fetch();
+        await route.abort();
+    });
+    await olena.composer.fill('Yes');
+    await olena.composer.press('Enter');
+    await olena.says(trouble(), /cannot be reached/);
+    await olena.page.reload();
+    await olena.isLive();
+    assert.equal(await olena.composer.inputValue(), 'Yes');
+    await olena.composer.press('Enter');
+    await eventually('it was taken', async () => (await olena.composer.inputValue()) === '');
+    assert.equal(keys.length, 2);
+    assert.equal(keys[0], keys[1]);
+    await olena.says(ours(), /Yes.*Sent/s);
+    assert.equal(await ours().count(), 1);
+    // The same words once more are another answer.
+    await olena.composer.fill('Yes');
+    await olena.composer.press('Enter');
+    await eventually('there are two', async () => (await ours().count()) === 2);
+    assert.notEqual(keys[2], keys[0]);
+});
+
+test('a line that fell silent is taken for broken, and mended', async () => {
+    await olena.page.clock.install();
+    await olena.comes();
+    await desk.freeze();
+    await olena.page.clock.runFor(41e3);
+    await olena.says(link(), /No connection/);
+    desk.thaw();
+    await eventually('it is live again', async () => {
+        await olena.page.clock.runFor(5e3);
+        return /Live/.test(await link().textContent());
+    });
+    await desk.call('+380441234567', { name: 'Afterwards' });
+    await eventually('what comes is shown', async () => {
+        await olena.page.clock.runFor(1e3);
+        return /Afterwards/.test((await olena.waiting.allTextContents()).join());
+    });
+});
+
+test('a position of another feed makes the page read everything anew', async () => {
+    await desk.call('+380441234567', { name: 'Before' });
+    const asked = [];
+    let refuse = 0;
+    await olena.page.route('**/v1/events', route => {
+        const position = route.request().headers()['last-event-id'] ?? null;
+        asked.push(position);
+        if (position === null || refuse === 0) return route.continue();
+        refuse -= 1;
+        const problem = JSON.stringify({ title: 'Bad Request', status: 400, detail: 'it is of another feed' });
+        return route.fulfill({ status: 400, contentType: 'application/problem+json', body: problem });
+    });
+    await olena.comes();
+    await olena.says(olena.waiting, /Before/);
+    await desk.call('+380671112233', { name: 'Then' });
+    await olena.says(olena.page.getByTestId('waiting-count'), '2');
+    refuse = 1;
+    await desk.kill9();
+    await olena.says(link(), /No connection/);
+    await desk.start();
+    await olena.isLive();
+    await olena.says(olena.page.getByTestId('waiting-count'), '2');
+    await eventually('it began anew', () => {
+        const refused = asked.findIndex(position => position !== null);
+        return refused > 0 && asked.at(-1) === null;
+    });
+    await desk.call('+380631112233', { name: 'After' });
+    await olena.says(olena.page.getByTestId('waiting-count'), '3');
+});
+
+test('a token that was taken back leads to the door, and what was written waits there', async () => {
+    const admin = await desk.hire('boss', 'admin');
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.comes();
+    await olena.opens('Is anybody there?');
+    await olena.composer.fill('A long answer');
+    const headers = { authorization: `Bearer ${admin}` };
+    const { items } = await (await fetch(`${desk.url}/v1/tokens`, { headers })).json();
+    const { id } = items.find(one => one.name === 'olena');
+    assert.equal((await fetch(`${desk.url}/v1/tokens/${id}`, { method: 'DELETE', headers })).status, 204);
+    await olena.says(olena.page.getByRole('alert'), /not valid any more.*kept/);
+    await olena.page.getByLabel('Token').fill(await desk.hire('olena'));
+    await olena.page.getByRole('button', { name: 'Sign in' }).click();
+    await olena.isLive();
+    assert.equal(await olena.composer.inputValue(), 'A long answer');
+    // Somebody else at this computer does not find it.
+    await olena.page.goto(`${desk.url}/console/#token=${await desk.hire('mia')}`);
+    await olena.says(olena.page.locator('.menu.end summary'), 'mia');
+    await olena.opens('Is anybody there?');
+    assert.equal(await olena.composer.inputValue(), '');
+});
+
+test('what is refused is said where it was tried, and the rest goes on', async () => {
+    await desk.call('+380441234567', { name: 'Missed' });
+    await olena.comes();
+    await olena.opens('Missed');
+    // By telephone nothing can be written.
+    await olena.page.getByText('Reply', { exact: true }).click();
+    await olena.composer.fill('Hello?');
+    await olena.page.getByRole('button', { name: 'Send' }).click();
+    await olena.says(trouble(), /\w+ \w+/);
+    assert.equal(await olena.composer.inputValue(), 'Hello?');
+    assert.ok(await olena.page.getByRole('button', { name: 'Claim' }).isEnabled());
+    // Each keeps its own draft.
+    await olena.page.getByText('Note', { exact: true }).click();
+    assert.equal(await olena.composer.inputValue(), '');
+    await olena.composer.fill('Will call');
+    await olena.page.getByText('Reply', { exact: true }).click();
+    assert.equal(await olena.composer.inputValue(), 'Hello?');
+});
