@@ -356,7 +356,10 @@ impl Story {
 
     /// Whoever was not taken waits, in order; an offer that stood stands until the moment it had.
     async fn is_intact(&mut self) {
-        let rows = self.reader.all("/v1/conversations?waiting=true").await.expect("the waiting list");
+        let rows = eventually("the waiting list is there", PATIENCE, async || {
+            self.reader.all("/v1/conversations?waiting=true").await
+        })
+        .await;
         let ids: BTreeSet<_> = rows.iter().map(|row| text(&row["id"])).collect();
         let expected: BTreeSet<_> =
             self.callers.keys().filter(|id| !self.taken.contains(*id)).cloned().collect();
@@ -431,6 +434,8 @@ async fn killed_in_the_middle_of_offers_and_clocks_nothing_is_lost_and_nothing_s
         }
         story.is_intact().await;
     }
+    let passed = |told: &[Told]| told.iter().any(|told| told.data["reservation"]["state"] == "timed_out");
+    story.watch.hears("reservation", "some offer was not answered", passed).await;
     // Everybody takes what they are offered, until nobody waits.
     eventually("everybody is served", PATIENCE, async || {
         for nth in 0..3 {

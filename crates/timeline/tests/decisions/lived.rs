@@ -7,8 +7,8 @@ use serde_json::json;
 use timeline::turn::Roster;
 use timeline::{Arrival, Status};
 
+use crate::desks::differing;
 use crate::floor::{Floor, policy, second};
-use crate::offers::differing;
 use crate::told;
 
 /// One thing that happens, so many seconds after the one before. Numbers point at whom or what there is, counted

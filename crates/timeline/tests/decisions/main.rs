@@ -4,6 +4,7 @@
 
 mod apart;
 mod calls;
+mod desks;
 mod floor;
 mod lived;
 mod mails;

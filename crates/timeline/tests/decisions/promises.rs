@@ -385,6 +385,21 @@ fn conversations_that_become_one_keep_the_clocks_of_both() {
 }
 
 #[test]
+fn what_was_told_of_the_one_is_not_told_again_when_it_goes_on_in_the_other() {
+    let mut floor = floor();
+    let rings = told::call(floor.next(), "CA7", Some(number(1)), None);
+    let (older, younger) = (floor.begins(0, rings), floor.missed(60, 2));
+    floor.turn(1_000);
+    assert_eq!(floor.notices(), 6, "both broke the first promise, and the younger its callback too");
+    let [survivor, absorbed] = [older, younger].map(|id| floor.conversation(id).client.unwrap());
+    floor.does(1_010, "mia", Deed::Merge { survivor, absorbed, reason: "sisters".to_owned() }).unwrap();
+    assert_eq!(floor.clock(older, CALLBACK).told().get(&Notice::Breached), Some(&second(360)));
+    floor.turn(2_000);
+    assert_eq!(floor.notices(), 6);
+    floor.replays();
+}
+
+#[test]
 fn a_call_of_which_only_the_end_is_heard_was_answered_at_once() {
     let mut floor = floor();
     let fact = told::call(floor.next(), "CA9", Some(number(1)), Some(Outcome::Answered));

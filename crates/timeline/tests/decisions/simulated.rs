@@ -10,8 +10,8 @@ use serde_json::json;
 use timeline::turn::Roster;
 use timeline::{FeedKind, ReservationState, Status};
 
+use crate::desks::differing;
 use crate::floor::{Floor, policy, second};
-use crate::offers::differing;
 use crate::told;
 
 const AGENTS: u64 = 24;
