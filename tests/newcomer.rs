@@ -103,7 +103,13 @@ fn asks(welcome: &str, url: &str) -> Vec<(String, String)> {
 fn shape(mut value: Value) -> Value {
     match &mut value {
         Value::Array(items) => items.iter_mut().for_each(|item| *item = shape(item.take())),
-        Value::Object(fields) => fields.values_mut().for_each(|field| *field = shape(field.take())),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                // A place in the waiting list is reckoned from a moment.
+                let place = name == "rank" && field.is_i64();
+                *field = if place { json!("<place>") } else { shape(field.take()) };
+            }
+        }
         Value::String(text) => {
             if let Some((kind @ ("cli" | "con" | "cnv" | "ent"), _)) = text.split_once('_') {
                 value = json!(format!("<{kind}_id>"));
