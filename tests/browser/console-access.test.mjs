@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { after, afterEach, before, test } from 'node:test';
 import { Agent, House } from './console.mjs';
 import { Site } from './site.mjs';
-import { eventually } from './wait.mjs';
+import { becomes, eventually } from './wait.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -128,17 +128,17 @@ for (const locale of ['en-GB', 'uk-UA', 'ru-RU']) {
                 };
             });
         const nothing = { sideways: false, outside: [], small: [] };
-        assert.deepEqual(await seen(), nothing, 'the list');
+        await becomes(seen, nothing);
         await olena.opens('Is anybody there?');
         await olena.entries.nth(2).waitFor();
-        assert.equal(await olena.page.locator('.list').isVisible(), false);
-        assert.deepEqual(await seen(), nothing, 'a conversation');
+        await becomes(() => olena.page.locator('.list').isVisible(), false);
+        await becomes(seen, nothing);
         await olena.page.locator('.to-card').click();
         await olena.card.locator('#who').waitFor();
-        assert.deepEqual(await seen(), nothing, 'its client');
+        await becomes(seen, nothing);
         await olena.page.goto(`${desk.url}/console/#/board`);
         await olena.page.locator('.tile').first().waitFor();
-        assert.deepEqual(await seen(), nothing, 'the board');
+        await becomes(seen, nothing);
         await olena.page.goBack();
         await olena.page.locator('.back').click();
         await olena.waiting.first().waitFor();
@@ -151,10 +151,10 @@ test('the keyboard is enough, and every stop on the way can be seen', async () =
     const { keyboard } = olena.page;
     // The first stop leads past everything.
     await keyboard.press('Tab');
-    assert.equal(await olena.page.locator(':focus').textContent(), 'Skip to the conversation');
-    assert.ok((await olena.page.locator(':focus').boundingBox()).y >= 0);
+    await becomes(() => olena.page.locator(':focus').textContent(), 'Skip to the conversation');
+    await eventually('it is seen', async () => (await olena.page.locator(':focus').boundingBox()).y >= 0);
     await keyboard.press('Enter');
-    assert.equal(await olena.page.evaluate(() => document.activeElement.id), 'main');
+    await becomes(() => olena.page.evaluate(() => document.activeElement.id), 'main');
     await olena.opens('Is anybody there?');
     await olena.page.evaluate(() => document.activeElement.blur());
     const bare = [];
@@ -173,10 +173,10 @@ test('the keyboard is enough, and every stop on the way can be seen', async () =
     const find = olena.page.locator('.find');
     await find.focus();
     await keyboard.press('Enter');
-    assert.equal(await olena.page.evaluate(() => document.activeElement.getAttribute('role')), 'searchbox');
+    await becomes(() => olena.page.evaluate(() => document.activeElement.getAttribute('role')), 'searchbox');
     await keyboard.press('Escape');
     await olena.page.locator('dialog').waitFor({ state: 'detached' });
-    assert.ok(await find.evaluate(node => node === document.activeElement));
+    await becomes(() => find.evaluate(node => node === document.activeElement), true);
 });
 
 test('no key does anything while one types, on any layout', async () => {
@@ -186,8 +186,8 @@ test('no key does anything while one types, on any layout', async () => {
     const before = writes();
     await olena.page.keyboard.press('r');
     await olena.page.keyboard.type('cenj? /gb');
-    assert.equal(await olena.composer.inputValue(), 'cenj? /gb');
-    assert.equal(await olena.page.locator('dialog').count(), 0);
+    await becomes(() => olena.composer.inputValue(), 'cenj? /gb');
+    await becomes(() => olena.page.locator('dialog').count(), 0);
     assert.ok(olena.page.url().includes('/conversation/'));
     assert.equal(writes(), before);
     await olena.composer.fill('');
@@ -204,7 +204,7 @@ test('no key does anything while one types, on any layout', async () => {
     await olena.page.goBack();
     await olena.composer.fill('にほ');
     await olena.composer.dispatchEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true });
-    assert.equal(await olena.composer.inputValue(), 'にほ');
+    await becomes(() => olena.composer.inputValue(), 'にほ');
     assert.equal(writes(), before);
 });
 
@@ -212,12 +212,12 @@ test('the page speaks the language of the browser, and the one that is chosen', 
     for (const [locale, lang, waiting] of [['uk-UA', 'uk', 'Чекають'], ['ru-RU', 'ru', 'Ждут'], ['de-DE', 'en', 'Waiting']]) {
         const olena = await agent({ locale });
         await olena.comes();
-        assert.equal(await olena.page.locator('html').getAttribute('lang'), lang);
+        await becomes(() => olena.page.locator('html').getAttribute('lang'), lang);
         await olena.says(olena.page.locator('#waiting-title'), new RegExp(`^${waiting}`));
         await olena.page.locator('.menu.end summary').click();
         await olena.page.locator('.sheet .language select').selectOption('uk');
         await olena.says(olena.page.locator('#waiting-title'), /^Чекають/);
-        assert.equal(await olena.page.locator('html').getAttribute('lang'), 'uk');
+        await becomes(() => olena.page.locator('html').getAttribute('lang'), 'uk');
         await olena.page.reload();
         await olena.says(olena.page.locator('#waiting-title'), /^Чекають/);
         await olena.says(olena.waiting, /Пропущений дзвінок, дзвонив 21 с/);
@@ -272,6 +272,6 @@ test('nothing moves for who wants no motion', async () => {
     assert.ok(!/animation|transition/.test(outside[0]));
     const olena = await agent({ reducedMotion: 'reduce' });
     await olena.comes();
-    assert.equal(await olena.page.evaluate(() => document.getAnimations().length), 0);
+    await becomes(() => olena.page.evaluate(() => document.getAnimations().length), 0);
     await eventually('it is drawn', async () => (await olena.waiting.count()) > 0);
 });

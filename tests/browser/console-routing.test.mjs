@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Agent, House } from './console.mjs';
 import { Site } from './site.mjs';
-import { eventually } from './wait.mjs';
+import { becomes, eventually } from './wait.mjs';
 
 class Promising extends House {
     static settings = `
@@ -66,9 +66,9 @@ test('what is offered is declined by one and accepted by the next', async () => 
     await desk.chat('Is anybody there?', { user: 'ivan' });
     await olena.says(offers(olena), /Chat.*seconds left.*Is anybody there\?/s);
     await olena.says(olena.page.getByTestId('assertive'), /is offered to you/);
-    assert.match(await olena.page.title(), /^\(1\)/);
+    await eventually('the title tells', async () => /^\(1\)/.test(await olena.page.title()));
     await works(mia, { queues: 'chats', chat: '2' });
-    assert.equal(await offers(mia).count(), 0);
+    await becomes(() => offers(mia).count(), 0);
     await offers(olena).getByRole('button', { name: 'Decline' }).click();
     await mia.says(offers(mia), /Is anybody there\?/);
     await eventually('it is not offered to both', async () => (await offers(olena).count()) === 0);
@@ -79,7 +79,7 @@ test('what is offered is declined by one and accepted by the next', async () => 
     // A profile is kept, and shown again.
     await mia.page.locator('.menu.end summary').click();
     await mia.page.getByRole('button', { name: 'My profile' }).click();
-    assert.equal(await mia.page.getByLabel('Queues').inputValue(), 'chats');
+    await becomes(() => mia.page.getByLabel('Queues').inputValue(), 'chats');
     await mia.page.keyboard.press('Escape');
     await mia.page.locator('.top > .presence select').selectOption('away');
     await mia.says(mia.page.locator('.list'), /Nothing is offered to you while you are not available/);
@@ -109,10 +109,10 @@ test('a call that rings at our telephone shows who it is, without taking the foc
     const ring = olena.page.getByTestId('ring');
     await olena.says(ring, /Rings.*Олена Коваль.*\+380441234567/s);
     await olena.says(olena.page.getByTestId('assertive'), /Олена Коваль calls you/);
-    assert.ok(await olena.composer.evaluate(node => node === document.activeElement));
+    await becomes(() => olena.composer.evaluate(node => node === document.activeElement), true);
     await ring.getByRole('button', { name: 'Open' }).click();
     await olena.page.locator('main[data-conversation] h1', { hasText: 'Олена Коваль' }).waitFor();
-    assert.equal(await ring.count(), 0);
+    await becomes(() => ring.count(), 0);
     await olena.says(olena.entries, /Rings/);
     await desk.hook({ ...call, CallStatus: 'completed', CallDuration: '0' });
     await olena.says(olena.entries, /Missed call/);
@@ -174,9 +174,11 @@ test('the board shows what happened, in figures, plots and tables', async () => 
         assert.match(label, /: at most/);
     }
     await olena.page.locator('.plot', { hasText: 'Calls, by hour' }).locator('summary').click();
-    const cells = await olena.page.locator('.plot', { hasText: 'Calls, by hour' }).locator('td').allTextContents();
-    const sum = cells.filter(text => /^\d+$/.test(text)).reduce((all, text) => all + Number(text), 0);
-    assert.equal(sum, 3);
+    const calls = async () => {
+        const cells = await olena.page.locator('.plot', { hasText: 'Calls, by hour' }).locator('td').allTextContents();
+        return cells.filter(text => /^\d+$/.test(text)).reduce((all, text) => all + Number(text), 0);
+    };
+    await becomes(calls, 3);
     await olena.page.locator('.board select').nth(1).selectOption('channel');
     await olena.says(olena.page.locator('.parts'), /Phone.*Chat|Chat.*Phone/s);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Agent, House } from './console.mjs';
 import { Site } from './site.mjs';
-import { eventually } from './wait.mjs';
+import { becomes, eventually } from './wait.mjs';
 
 let site, desk, olena, token;
 before(async () => {
@@ -36,7 +36,7 @@ test('the server is killed: what is being written stays, and what happened meanw
     await olena.says(olena.page.getByTestId('polite'), /No connection/);
     await olena.composer.press('Enter');
     await olena.says(trouble(), /cannot be reached/);
-    assert.equal(await olena.composer.inputValue(), 'Yes, here I am');
+    await becomes(() => olena.composer.inputValue(), 'Yes, here I am');
     await desk.start();
     await desk.call('+380441234567', { name: 'Meanwhile' });
     await olena.isLive();
@@ -44,10 +44,10 @@ test('the server is killed: what is being written stays, and what happened meanw
     // A reload in between loses nothing either.
     await olena.page.reload();
     await olena.isLive();
-    assert.equal(await olena.composer.inputValue(), 'Yes, here I am');
+    await becomes(() => olena.composer.inputValue(), 'Yes, here I am');
     await olena.composer.press('Enter');
     await olena.says(ours(), /Yes, here I am.*Sent/s);
-    assert.equal(await olena.composer.inputValue(), '');
+    await becomes(() => olena.composer.inputValue(), '');
     await eventually('it is sent once', async () => (await ours().count()) === 1);
 });
 
@@ -68,13 +68,13 @@ test('an answer whose acknowledgement was lost is sent again as the same one', a
     await olena.says(trouble(), /cannot be reached/);
     await olena.page.reload();
     await olena.isLive();
-    assert.equal(await olena.composer.inputValue(), 'Yes');
+    await becomes(() => olena.composer.inputValue(), 'Yes');
     await olena.composer.press('Enter');
     await eventually('it was taken', async () => (await olena.composer.inputValue()) === '');
     assert.equal(keys.length, 2);
     assert.equal(keys[0], keys[1]);
     await olena.says(ours(), /Yes.*Sent/s);
-    assert.equal(await ours().count(), 1);
+    await becomes(() => ours().count(), 1);
     // The same words once more are another answer.
     await olena.composer.fill('Yes');
     await olena.composer.press('Enter');
@@ -144,12 +144,12 @@ test('a token that was taken back leads to the door, and what was written waits 
     await olena.page.getByLabel('Token').fill(await desk.hire('olena'));
     await olena.page.getByRole('button', { name: 'Sign in' }).click();
     await olena.isLive();
-    assert.equal(await olena.composer.inputValue(), 'A long answer');
+    await becomes(() => olena.composer.inputValue(), 'A long answer');
     // Somebody else at this computer does not find it.
     await olena.page.goto(`${desk.url}/console/#token=${await desk.hire('mia')}`);
     await olena.says(olena.page.locator('.menu.end summary'), 'mia');
     await olena.opens('Is anybody there?');
-    assert.equal(await olena.composer.inputValue(), '');
+    await becomes(() => olena.composer.inputValue(), '');
 });
 
 test('what is refused is said where it was tried, and the rest goes on', async () => {
@@ -161,12 +161,12 @@ test('what is refused is said where it was tried, and the rest goes on', async (
     await olena.composer.fill('Hello?');
     await olena.page.getByRole('button', { name: 'Send' }).click();
     await olena.says(trouble(), /\w+ \w+/);
-    assert.equal(await olena.composer.inputValue(), 'Hello?');
-    assert.ok(await olena.page.getByRole('button', { name: 'Claim' }).isEnabled());
+    await becomes(() => olena.composer.inputValue(), 'Hello?');
+    await becomes(() => olena.page.getByRole('button', { name: 'Claim' }).isEnabled(), true);
     // Each keeps its own draft.
     await olena.page.getByText('Note', { exact: true }).click();
-    assert.equal(await olena.composer.inputValue(), '');
+    await becomes(() => olena.composer.inputValue(), '');
     await olena.composer.fill('Will call');
     await olena.page.getByText('Reply', { exact: true }).click();
-    assert.equal(await olena.composer.inputValue(), 'Hello?');
+    await becomes(() => olena.composer.inputValue(), 'Hello?');
 });

@@ -4,6 +4,7 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { Agent, House } from './console.mjs';
 import { SOURCE } from './desk.mjs';
 import { Site } from './site.mjs';
+import { becomes } from './wait.mjs';
 
 let site, desk, token;
 let agents = [];
@@ -45,7 +46,7 @@ test('a token lets in, a wrong one does not, and nothing of it stays behind', as
     await page.getByLabel('Token').fill(token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await olena.isLive();
-    assert.equal(await page.locator('.menu.end summary').textContent(), 'olena');
+    await becomes(() => page.locator('.menu.end summary').textContent(), 'olena');
 
     // It is this tab's, until it is asked to be this computer's.
     const other = await olena.context.newPage();
@@ -103,7 +104,7 @@ test('a conversation is taken by keyboard, and everybody sees it at once', async
     await olena.says(olena.mine, /Second/);
     await mia.says(mia.page.getByTestId('owner'), 'With: olena');
     await mia.says(mia.page.getByTestId('waiting-count'), '1');
-    assert.equal(await mia.page.getByRole('button', { name: 'Claim' }).count(), 0);
+    await becomes(() => mia.page.getByRole('button', { name: 'Claim' }).count(), 0);
     // The next one is one key away.
     await mia.page.locator('#main').focus();
     await mia.page.keyboard.press('n');
@@ -128,7 +129,7 @@ test('an answer reaches a visitor in the chat, theirs comes back, and the matter
     await olena.page.keyboard.type('Shall I put one aside?');
     await olena.page.keyboard.press('Enter');
     await tab.shows(['Do you have these in 42?'], ['Yes, two pairs.\nShall I put one aside?']);
-    assert.equal(await olena.composer.inputValue(), '');
+    await becomes(() => olena.composer.inputValue(), '');
     await olena.says(olena.entries.last(), /Yes, two pairs.*Sent/s);
     await olena.says(olena.page.getByTestId('owner'), 'With: you');
     await tab.write('Please do');

@@ -87,14 +87,14 @@ pub async fn turn_in(
     let mut first = Deeds::after(&known, now);
     first.notices(&rows(tx, &to_wake).await?, &to_wake);
     first.partings(roster, &there);
-    let mut decisions = gone.len() + first.0.len();
+    let mut decisions = gone.len() + first.arrivals.len();
     known.feed_position = carry_out(tx, policy, roster, first, known.feed_position).await?;
 
     known = if decisions == 0 { known } else { tx.read(&Wanted::default()).await? };
     let second = roster.offer(policy, Deeds::after(&known, now));
-    decisions += second.0.len();
+    decisions += second.arrivals.len();
     // The desk takes what returns for waiting. If it is not, somebody has room who seemed to have none.
-    let returned = second.0.iter().any(is_return);
+    let returned = second.arrivals.iter().any(is_return);
     let feed_position = carry_out(tx, policy, roster, second, known.feed_position).await?;
 
     let next = roster.desk.next_deadline(&policy.terms);
@@ -127,7 +127,7 @@ async fn carry_out(
     deeds: Deeds,
     feed_position: i64,
 ) -> Result<i64, StoreError> {
-    let Deeds(arrivals, _, now) = deeds;
+    let Deeds { arrivals, now, .. } = deeds;
     if arrivals.is_empty() {
         return Ok(feed_position);
     }
@@ -139,23 +139,27 @@ async fn carry_out(
     Ok(last)
 }
 
-/// Decisions of a turn, each an event of its own: the events, where the log ended before them, and when.
-struct Deeds(Vec<Arrival>, i64, Timestamp);
+/// Decisions of a turn, each an event of its own.
+struct Deeds {
+    arrivals: Vec<Arrival>,
+    /// Where the log ended before them.
+    log_position: i64,
+    now: Timestamp,
+}
 
 impl Deeds {
     fn after(known: &Known, now: Timestamp) -> Deeds {
-        Deeds(Vec::new(), known.log_position, now)
+        Deeds { arrivals: Vec::new(), log_position: known.log_position, now }
     }
 
     /// At most one transaction decides at any moment, so where the log ends makes a key.
     fn put(&mut self, by: &str, at: Timestamp, deed: Deed) {
-        let Deeds(arrivals, position, now) = self;
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return };
         let event = Event {
-            key: EventKey { source, id: format!("turn:{position}:{}", arrivals.len()) },
+            key: EventKey { source, id: format!("turn:{}:{}", self.log_position, self.arrivals.len()) },
             contact: subject(&deed),
-            occurred_at: at.min(*now),
-            received_at: *now,
+            occurred_at: at.min(self.now),
+            received_at: self.now,
             traceparent: None,
             direction: Direction::Outbound,
             trust: Trust::Verified,
@@ -165,12 +169,12 @@ impl Deeds {
             raw: None,
         };
         let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
-        arrivals.push(Arrival { event, payload, recorded_at: *now });
+        self.arrivals.push(Arrival { event, payload, recorded_at: self.now });
     }
 
     /// What is due, each with its own moment however late we look, and rest that has ended.
     fn notices(&mut self, known: &Known, ids: &[ConversationId]) {
-        let now = self.2;
+        let now = self.now;
         for row in ids.iter().filter_map(|id| known.conversations.get(id)) {
             for (promise, clock) in &row.clocks {
                 for (notice, at) in clock.notices(now) {
@@ -187,7 +191,7 @@ impl Deeds {
 
     /// Whoever was connected through a process of ours that is there no more is not connected.
     fn partings(&mut self, roster: &Roster, there: &BTreeSet<&str>) {
-        let now = self.2;
+        let now = self.now;
         for agent in roster.agents.values() {
             for process in agent.consoles.iter().filter(|process| !there.contains(process.as_str())) {
                 let (agent, process) = (agent.name.clone(), process.clone());
@@ -383,7 +387,7 @@ impl Roster {
 
     /// Lets offers end whose time has come, and makes those that can be made.
     fn offer(&mut self, policy: &Policy, mut deeds: Deeds) -> Deeds {
-        let now = deeds.2;
+        let now = deeds.now;
         for (reservation, conversation) in std::mem::take(&mut self.stale) {
             let how = OfferEnd::Rescinded;
             deeds.put(OFFERS, now, Deed::EndOffer { reservation, conversation, how, rests_until: None });
