@@ -148,6 +148,12 @@ async fn it_plays_to_what_runs_already_and_leaves_it_running() {
     let again = played(&app.setup, &["demo"]).await;
     assert_ne!(key(&again), first);
     assert_eq!(counted(&supervisor(&app, &again)).await, ONE_DAY);
+
+    // The rules it was routed by are asked again, though no file says them.
+    let judged = played(&app.setup, &["dry-run"]).await;
+    for told in ["asked are its rules", "rule chats", "rule key-accounts"] {
+        assert!(judged.contains(told), "{told}: {judged}");
+    }
     app.stop().await;
 }
 

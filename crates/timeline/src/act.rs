@@ -1,7 +1,8 @@
 //! An act of ours, done: read, judged, decided, written, in the one transaction that may.
 
 use contact::{
-    Act, Channel, ClientId, ContactKey, Content, ConversationId, Deed, EntryId, MergeId, ReservationId,
+    Act, Channel, ClientId, ContactKey, Content, ConversationId, Deed, Direction, EntryId, Event, EventKey,
+    MergeId, ReservationId, Trust,
 };
 use jiff::Timestamp;
 
@@ -32,6 +33,10 @@ pub enum Refusal {
     Conflict { sentence: String, owner: Option<String> },
     /// The client does not want it.
     Denied(String),
+    /// It was offered, and is not any more.
+    TooLate(String),
+    /// Nothing leads there in writing.
+    NoWay(String),
 }
 
 /// An act that was not done.
@@ -46,9 +51,11 @@ pub enum ActError {
 impl Refusal {
     pub fn sentence(&self) -> &str {
         match self {
-            Refusal::Missing(sentence) | Refusal::Denied(sentence) | Refusal::Conflict { sentence, .. } => {
-                sentence
-            }
+            Refusal::Missing(sentence)
+            | Refusal::Denied(sentence)
+            | Refusal::TooLate(sentence)
+            | Refusal::NoWay(sentence)
+            | Refusal::Conflict { sentence, .. } => sentence,
         }
     }
 }
@@ -85,6 +92,23 @@ pub fn subject(deed: &Deed) -> ContactKey {
         Deed::Introduce(introduction) => format!("desk/{}", introduction.client),
         Deed::ReplyByMail { reply, .. } | Deed::LetBe { reply, .. } => format!("desk/{reply}"),
     })
+}
+
+/// The event of an act, done at this moment.
+pub fn event(key: EventKey, act: Act, at: Timestamp) -> Event {
+    Event {
+        key,
+        contact: subject(&act.deed),
+        occurred_at: at,
+        received_at: at,
+        traceparent: None,
+        direction: Direction::Outbound,
+        trust: Trust::Verified,
+        from: None,
+        to: Vec::new(),
+        content: Content::Act(Box::new(act)),
+        raw: None,
+    }
 }
 
 /// Does what an event of type act says, or says why not. When it returns `Ok` it is committed; doing it
@@ -242,7 +266,7 @@ fn offered(known: &Known, act: &Act, id: &ReservationId, now: Timestamp) -> Resu
     if row.state == ReservationState::Pending && now < row.until {
         return Ok(());
     }
-    Err(Refusal::Conflict { sentence: "this offer is over".to_owned(), owner: None })
+    Err(Refusal::TooLate("this offer is over".to_owned()))
 }
 
 fn may_take(
@@ -264,11 +288,10 @@ fn may_take(
 }
 
 fn may_answer(known: &Known, conversation: &Conversation) -> Result<(), Refusal> {
-    let nowhere = || Refusal::Conflict {
-        sentence:
-            "nobody can be answered in writing here: call the client, or write to them where they wrote"
-                .to_owned(),
-        owner: None,
+    let nowhere = || {
+        let sentence =
+            "nobody can be answered in writing here: call the client, or write to them where they wrote";
+        Refusal::NoWay(sentence.to_owned())
     };
     let latest = conversation.last_contact.ok_or_else(nowhere)?;
     let contact = known.contacts.values().find(|row| row.id == latest).ok_or_else(nowhere)?;

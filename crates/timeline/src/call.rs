@@ -35,6 +35,9 @@ pub struct Call {
     rang_s: Option<u32>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     extensions: BTreeSet<String>,
+    /// At which of them a person answered, or called the client from, and when last.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    answered_at_extension: BTreeMap<String, Timestamp>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     recordings: BTreeSet<Recording>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -68,6 +71,13 @@ impl Call {
             *longest = seconds.max(*longest);
         }
         self.rang_s = self.rang_s.max(change.rang_s);
+        let answered = change.state == Some(CallState::Answered) || change.outcome == Some(Outcome::Answered);
+        // Of a call that came in, what answered on the caller's line may have been no person.
+        let of_a_person = change.basis == Basis::Person || event.direction == Direction::Outbound;
+        if let Some(extension) = change.extension.as_ref().filter(|_| answered && of_a_person) {
+            let last = self.answered_at_extension.entry(extension.clone()).or_insert(at);
+            *last = at.max(*last);
+        }
         self.extensions.extend(change.extension.clone());
         self.recordings.extend(change.recording.clone());
         self.transcripts.extend(change.transcript.clone());
@@ -126,6 +136,12 @@ impl Call {
     /// When a person of ours and the client began to talk, over or not.
     pub fn spoken_at(&self) -> Option<Timestamp> {
         self.answered_at.or(self.ended_at).filter(|_| self.outcome() == Some(Outcome::Answered))
+    }
+
+    /// At which telephones of ours a person and the client talked, and when they were last seen to.
+    pub fn talks(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        let talked = self.outcome() == Some(Outcome::Answered);
+        self.answered_at_extension.iter().filter(move |_| talked).map(|(at, when)| (at.as_str(), *when))
     }
 
     /// We called and reached nobody: one attempt of a callback.

@@ -36,10 +36,10 @@ pub use attach::{Mode, attach};
 pub use call::Call;
 pub use mail::Mail;
 pub use model::{
-    Agent, Apart, Arrival, Callback, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation,
-    DeadLetter, Entry, EntryKind, FeedItem, FeedKind, Holder, LetterState, Logged, Merge, Message,
-    Preferences, Relocation, Reply, ReplyState, Reservation, ReservationState, Role, Stage, Status, Token,
-    Wish,
+    Agent, Announcement, Apart, Arrival, Callback, Chat, ChatLine, Claim, Client, Contact, ContactState,
+    Conversation, DeadLetter, Entry, EntryKind, FeedItem, FeedKind, Holder, LetterState, Logged, Merge,
+    Message, Preferences, Relocation, Reply, ReplyState, Reservation, ReservationState, Role, Stage, Status,
+    Talks, Token, Wish,
 };
 pub use policy::Policy;
 pub use port::{

@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::figures::{Board, Facts, FiguresQuery};
 use crate::model::{
-    Agent, Apart, Arrival, Chat, ChatLine, Claim, Client, Contact, Conversation, DeadLetter, Entry, FeedItem,
-    FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply, Reservation, Status, Token,
+    Agent, Announcement, Apart, Arrival, Chat, ChatLine, Claim, Client, Contact, Conversation, DeadLetter,
+    Entry, FeedItem, FeedKind, Holder, LetterState, Logged, Merge, Message, Relocation, Reply, Reservation,
+    Status, Token,
 };
 
 /// SQLite or PostgreSQL. Reads see what is committed.
@@ -162,8 +163,12 @@ pub trait Tx: Send {
     /// Of everything, or of these: agents, conversations that wait or occupy somebody (asked for by id,
     /// whatever they do), and reservations that are pending or rest beyond `now`.
     async fn work(&mut self, of: Option<&WorkOf>, now: Timestamp) -> Result<Work, StoreError>;
-    /// Up to `limit` conversations that are to be woken for by then, the earliest first.
-    async fn to_wake(&mut self, now: Timestamp, limit: usize) -> Result<Vec<ConversationId>, StoreError>;
+    /// Up to `limit` conversations that are to be woken for by then, and when, the earliest first.
+    async fn to_wake(
+        &mut self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Timestamp)>, StoreError>;
     /// Up to `limit` changes of the feed after `position`, in order, as numbered.
     async fn feed_items(&mut self, after: i64, limit: usize) -> Result<Vec<FeedItem>, StoreError>;
     /// The processes that said they were there, and until when; see [`Store::keep_alive`].
@@ -412,6 +417,8 @@ pub struct FeedChange {
     pub agent: Option<AgentView>,
     /// Of the entry of a call that rings: the agents whose extension it rings at.
     pub rings: Vec<String>,
+    /// Of a deadline what was told then, whatever was told since; `None` of what older versions told.
+    pub notice: Option<Announcement>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -197,6 +197,7 @@ fn conversations(
             continued_in: place,
             callback: None,
             clocks: BTreeMap::new(),
+            on_line: BTreeMap::new(),
             due_at: None,
             wake_at: None,
             rank: None,

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contact::{
-    Act, Actor, Channel, ClientId, Content, ConversationId, Deed, Direction, Event, EventKey, OfferEnd,
-    Presence, ReservationId, SourceName, Trust,
+    Act, Actor, Channel, ClientId, Content, ConversationId, Deed, Event, EventKey, OfferEnd, Presence,
+    ReservationId, SourceName,
 };
 use jiff::Timestamp;
 use routing::agent::AgentName;
@@ -17,7 +17,7 @@ use routing::desk::{Arrival as Waiting, Change, Desk, Ended, Seat, Standing};
 use routing::happening::Happening;
 use uuid::Uuid;
 
-use crate::act::subject;
+use crate::act;
 use crate::attach::{Mode, attach, wanted};
 use crate::model::{Agent, Arrival, Conversation, FeedKind, Reservation, ReservationState, Status};
 use crate::policy::Policy;
@@ -83,7 +83,8 @@ pub async fn turn_in(
     }
     let there: BTreeSet<&str> =
         processes.iter().map(|(process, _)| process.as_str()).filter(|id| !gone.contains(id)).collect();
-    let to_wake = tx.to_wake(now, MOST_WOKEN).await?;
+    let to_wake: Vec<ConversationId> =
+        tx.to_wake(now, MOST_WOKEN).await?.into_iter().map(|(id, _)| id).collect();
     let mut first = Deeds::after(&known, now);
     first.notices(&rows(tx, &to_wake).await?, &to_wake);
     first.partings(roster, &there);
@@ -93,17 +94,18 @@ pub async fn turn_in(
     known = if decisions == 0 { known } else { tx.read(&Wanted::default()).await? };
     let second = roster.offer(policy, Deeds::after(&known, now));
     decisions += second.arrivals.len();
+    let more = second.more || to_wake.len() == MOST_WOKEN;
     // The desk takes what returns for waiting. If it is not, somebody has room who seemed to have none.
     let returned = second.arrivals.iter().any(is_return);
     let feed_position = carry_out(tx, policy, roster, second, known.feed_position).await?;
 
     let next = roster.desk.next_deadline(&policy.terms);
-    let wakes = roster.next_wake(tx).await?;
+    let wakes = tx.to_wake(Timestamp::MAX, 1).await?.first().map(|(_, at)| *at);
     let silent = processes.iter().map(|(_, until)| *until).filter(|until| *until > now).min();
     let silent = silent.filter(|_| roster.agents.values().any(Agent::is_connected));
     let next = [next, wakes, silent].into_iter().flatten().min();
     // What has rested enough may be due for something else at once.
-    let more = to_wake.len() == MOST_WOKEN || returned || next.is_some_and(|next| next <= now);
+    let more = more || returned || next.is_some_and(|next| next <= now);
     Ok(Turned { feed_position, decisions, more, next })
 }
 
@@ -145,31 +147,22 @@ struct Deeds {
     /// Where the log ended before them.
     log_position: i64,
     now: Timestamp,
+    /// There are more, for which another turn is to be taken.
+    more: bool,
 }
 
 impl Deeds {
     fn after(known: &Known, now: Timestamp) -> Deeds {
-        Deeds { arrivals: Vec::new(), log_position: known.log_position, now }
+        Deeds { arrivals: Vec::new(), log_position: known.log_position, now, more: false }
     }
 
     /// At most one transaction decides at any moment, so where the log ends makes a key.
     fn put(&mut self, by: &str, at: Timestamp, deed: Deed) {
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return };
-        let event = Event {
-            key: EventKey { source, id: format!("turn:{}:{}", self.log_position, self.arrivals.len()) },
-            contact: subject(&deed),
-            occurred_at: at.min(self.now),
-            received_at: self.now,
-            traceparent: None,
-            direction: Direction::Outbound,
-            trust: Trust::Verified,
-            from: None,
-            to: Vec::new(),
-            content: Content::Act(Box::new(Act { by: Actor::Policy(by.to_owned()), deed })),
-            raw: None,
-        };
-        let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
-        self.arrivals.push(Arrival { event, payload, recorded_at: self.now });
+        let key = EventKey { source, id: format!("turn:{}:{}", self.log_position, self.arrivals.len()) };
+        let act = Act { by: Actor::Policy(by.to_owned()), deed };
+        let event = Event { occurred_at: at.min(self.now), ..act::event(key, act, self.now) };
+        self.arrivals.push(Arrival::new(event, self.now));
     }
 
     /// What is due, each with its own moment however late we look, and rest that has ended.
@@ -250,11 +243,23 @@ impl Roster {
             of.agents = ids(FeedKind::Agent).into_iter().collect();
             if of != WorkOf::default() {
                 let work = tx.work(Some(&of), now).await?;
+                if work.agents.iter().any(|agent| self.has_other_telephones(agent)) {
+                    // Who spoke with whom is said otherwise now, of anybody.
+                    *self = Roster::default();
+                    self.learn(tx.work(None, now).await?, now);
+                    break;
+                }
                 self.learn(work, now);
             }
         }
         self.position = Some(head);
         Ok(())
+    }
+
+    fn has_other_telephones(&self, agent: &Agent) -> bool {
+        let theirs = |agent: &Agent| agent.profile.as_ref().map(|profile| profile.extensions.clone());
+        let known = self.agents.get(&agent.name).and_then(theirs).unwrap_or_default();
+        known != theirs(agent).unwrap_or_default()
     }
 
     /// Takes rows as they stand now.
@@ -409,6 +414,7 @@ impl Roster {
             }
         }
         let decided = self.desk.decide(&policy.terms, now, &Happening::Passed);
+        deeds.more = decided.more;
         for change in decided.changes {
             let deed = match change {
                 Change::Offered { conversation, agent: AgentName(agent), until, .. } => {
@@ -429,13 +435,6 @@ impl Roster {
             deeds.put(OFFERS, now, deed);
         }
         deeds
-    }
-
-    /// When the next conversation is to be woken for.
-    async fn next_wake(&self, tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
-        let ids = tx.to_wake(Timestamp::MAX, 1).await?;
-        let known = rows(tx, &ids).await?;
-        Ok(ids.first().and_then(|id| known.conversations.get(id)?.wake_at))
     }
 }
 

@@ -3,15 +3,20 @@
 //! Neither is done by turning rows back. Everything of the clients concerned is taken again from the log, as
 //! if the merge had never been or the contact had always been the other's ([`crate::attach`]'s pure
 //! decisions, with a few facts changed); then what differs from what stands is written, in the transaction
-//! of the act. So a contact that came after the merge goes to whom it would have gone to. At a replay the
-//! same is done at the same place of the log, and gives the same.
+//! of the act. So a contact that came after the merge goes to whom it would have gone to. Rules are asked about
+//! open conversations that are new thereby, and their answers follow in the log. At a replay the same is done at
+//! the same place of the log, and gives the same.
 
 use std::collections::{BTreeSet, HashSet};
 
-use contact::{ClientId, ContactId, Content, ConversationId, Deed, Event, MergeId};
+use contact::{
+    Channel, ClientId, ContactId, Content, ConversationId, Deed, Event, EventKey, MergeId, SourceName,
+};
 
-use crate::attach::{Mode, attach_again, founders};
-use crate::model::{Arrival, FeedItem, Logged, Merge, Relocation};
+use crate::act;
+use crate::attach::{Mode, attach, attach_again, founders, wanted, way};
+use crate::model::{Arrival, Client, Conversation, FeedItem, Logged, Merge, Relocation};
+use crate::policy::Policy;
 use crate::port::{Changes, History, Known, StoreError, Tx, Wanted};
 use crate::settled::{Standing, settled};
 
@@ -33,6 +38,7 @@ pub(crate) async fn take_again(
     let Some(Concern { mut clients, contacts, merge, relocation }) = concern(known, &arrival) else {
         return Ok(Changes::default());
     };
+    let cause = arrival.clone();
     let (events, present, made, found) = loop {
         close(tx, &mut clients).await?;
         let whose: Vec<ClientId> = clients.iter().copied().collect();
@@ -69,14 +75,54 @@ pub(crate) async fn take_again(
         let numbers = known.feed_position + 1..;
         changes.feed = numbers
             .zip(told)
-            .map(|(position, (kind, id, rev))| FeedItem { position, kind, id, rev })
+            .map(|(position, (kind, id, rev))| FeedItem { position, kind, id, rev, notice: None })
             .collect();
         changes.log = vec![(position, arrival)];
     }
     let whose: Vec<ClientId> = clients.into_iter().collect();
     tx.clear_clients(&whose).await?;
     tx.write(&changes).await?;
+    if let Mode::Live(policy) = mode {
+        let stood = |id: &ConversationId| {
+            found.conversations.contains_key(id) || present.conversations.iter().any(|row| row.id == *id)
+        };
+        let begun = changes.conversations.iter().filter(|row| !stood(&row.id));
+        let ways = ways(policy, begun, &changes.clients, &events, &cause);
+        if !ways.is_empty() {
+            let known = tx.read(&wanted(&ways)).await?;
+            let routed = attach(known, ways, mode);
+            tx.write(&routed).await?;
+            changes.feed.extend(routed.feed);
+        }
+    }
     Ok(changes)
+}
+
+/// The rules are asked about conversations that stand for the first time, as if they had begun now: each answer
+/// is a decision of its own in the log, after the deed, where a replay finds it. Of what is over nobody asks: its
+/// promises would be told as broken, of which nobody knew.
+fn ways<'a>(
+    policy: &Policy,
+    begun: impl Iterator<Item = &'a Conversation>,
+    clients: &[Client],
+    events: &[Arrival],
+    cause: &Arrival,
+) -> Vec<Arrival> {
+    let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return Vec::new() };
+    let now = cause.recorded_at;
+    let open = begun.filter(|row| row.is_open() && row.continued_in.is_none() && row.routing.is_none());
+    let way = |row: &Conversation| {
+        let began = |event: &&Event| ConversationId::derived(&event.key, event.received_at) == row.id;
+        let event = events.iter().map(|arrival| &arrival.event).find(began)?;
+        let client = clients.iter().find(|client| row.client == Some(client.id));
+        let act = way(policy, row, event, client, now)?;
+        let id = format!("{}:route:{}", hex::encode(cause.event.key.digest()), row.id);
+        let key = EventKey { source: source.clone(), id };
+        let traceparent = cause.event.traceparent.clone();
+        let decided = Event { occurred_at: event.occurred_at, traceparent, ..act::event(key, act, now) };
+        Some(Arrival::new(decided, now))
+    };
+    open.filter_map(way).collect()
 }
 
 /// Whom a deed is about, and what is to be kept of it.

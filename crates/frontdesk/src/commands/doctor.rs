@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::say;
 use crate::config::Config;
 use crate::sources::Sources;
-use crate::wire;
+use crate::{nats, storeroom};
 
 /// A disk slower than this holds every promise back.
 const SLOW_FLUSH: Duration = Duration::from_millis(10);
@@ -73,17 +73,17 @@ fn flush(data: &Path) -> anyhow::Result<String> {
 
 async fn nats(config: &Config) -> anyhow::Result<String> {
     if config.nats.url.is_empty() {
-        let (program, version) = wire::server_search(config).find().await?;
+        let (program, version) = nats::server_search(config).find().await?;
         return Ok(format!("{} {version}, to be supervised", program.display()));
     }
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-    bus::Bus::connect(wire::bus_options(config, None)?, tracker, stop.clone()).await?;
+    bus::Bus::connect(nats::bus_options(config, None)?, tracker, stop.clone()).await?;
     stop.cancel();
     Ok("reached; its streams are as declared".to_owned())
 }
 
 async fn store(config: &Config) -> anyhow::Result<String> {
-    let store = wire::open_store(config).await?;
+    let store = storeroom::open_store(config).await?;
     store.ping().await?;
     Ok(format!("reached and up to date; the feed is at {}", store.feed_head().await?))
 }

@@ -8,15 +8,20 @@ use timeline::rehearse;
 
 use super::say;
 use crate::config::Config;
-use crate::{policy, wire};
+use crate::{demo, policy, storeroom, wire};
 
 pub(super) async fn run(config: &Config, days: u16) -> anyhow::Result<ExitCode> {
-    let policy = policy::read(config)?;
-    let store = wire::open_store(config).await?;
+    let mut config = config.clone();
+    if demo::was_played(&config) {
+        demo::route(&mut config)?;
+        say("Nothing is configured here, and the demonstration was: asked are its rules.");
+    }
+    let (config, policy) = (&config, policy::read(&config)?);
+    let store = storeroom::open_store(config).await?;
     let since = (wire::real_clock())() - SignedDuration::from_hours(24 * i64::from(days));
     let run = rehearse(store.as_ref(), &policy, since).await.context("could not try the rules on the log")?;
     say(format_args!(
-        "{} conversations of the last {days} days; {} would go another way",
+        "{} conversations of the last {days} days; {} would go another way, by what is known of the clients today",
         run.contacts, run.changed
     ));
     for (rule, count) in &run.by_rule {

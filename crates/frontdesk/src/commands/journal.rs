@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::say;
 use crate::broker::Lane;
 use crate::config::{Config, Wrong};
-use crate::{stop, wire};
+use crate::{doors, nats, stop, storeroom, wire};
 
 /// Ends when core has confirmed everything, or at Ctrl-C; what is left stays in the folder.
 pub(super) async fn drain(config: &Config, dir: &Path) -> anyhow::Result<ExitCode> {
@@ -23,14 +23,13 @@ pub(super) async fn drain(config: &Config, dir: &Path) -> anyhow::Result<ExitCod
     }
     let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
     stop::on_signals(token.clone())?;
-    let bus = bus::Bus::connect(wire::bus_options(config, None)?, tracker.clone(), token.clone()).await?;
-    let blobs = wire::blob_store(config)?;
+    let bus = bus::Bus::connect(nats::bus_options(config, None)?, tracker.clone(), token.clone()).await?;
+    let blobs = storeroom::blob_store(config)?;
     // Everything in it is old: nothing new waits behind it.
     let pace = Pace { republish_per_second: 20_000, ..Pace::default() };
     // The journal of imports is told by its name.
     let broker = if dir.ends_with("imports") { Lane::imports(bus) } else { Lane::contacts(bus) };
-    let (door, task) =
-        wire::open_door_in(dir, config, "contacts", broker, &blobs, &wire::real_clock(), pace)?;
+    let (door, task) = doors::open_door(dir, config, "contacts", broker, &blobs, &wire::real_clock(), pace)?;
     say(format_args!("{} records to send", door.status().unretired));
     let door_stop = CancellationToken::new();
     tracker.spawn(task.run(door_stop.clone()));

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use super::say;
 use crate::config::Config;
-use crate::wire;
+use crate::storeroom;
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    wire::open_store(config).await?;
+    storeroom::open_store(config).await?;
     say("the store is up to date");
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,10 @@ use timeline::{Role, Token};
 
 use super::say;
 use crate::config::Config;
-use crate::{demo, wire};
+use crate::{demo, storeroom, wire};
 
 pub(super) async fn create(config: &Config, role: Role, name: String) -> anyhow::Result<ExitCode> {
-    let store = wire::open_store(config).await?;
+    let store = storeroom::open_store(config).await?;
     let secret = demo::token()?;
     let token = Token {
         id: api::token_id(&secret),

@@ -28,6 +28,29 @@ fn runs(mut pairs: &[(ClientId, ClientId)]) -> impl Iterator<Item = &[(ClientId,
     })
 }
 
+/// What of a table was the absorbed client's is the survivor's, with its next revision where it has one.
+macro_rules! becomes_theirs {
+    ($table:literal) => {
+        becomes_theirs!($table, and "")
+    };
+    ($table:literal, next rev) => {
+        becomes_theirs!($table, and concat!(", rev = ", $table, ".rev + 1"))
+    };
+    ($table:literal, and $more:expr) => {
+        concat!(
+            "update ",
+            $table,
+            " set client_id = pair.survivor_id",
+            $more,
+            " from ",
+            pairs!("$1", "$2"),
+            " where ",
+            $table,
+            ".client_id = pair.absorbed_id"
+        )
+    };
+}
+
 /// Pairs that have no client in common.
 async fn at_once(connection: &mut Connection, pairs: &[(ClientId, ClientId)]) -> Result<(), Error> {
     let absorbed = ids(pairs.iter().map(|(absorbed, _)| absorbed.uuid()));
@@ -45,21 +68,9 @@ async fn at_once(connection: &mut Connection, pairs: &[(ClientId, ClientId)]) ->
     .execute(&mut *connection)
     .await?;
     for statement in [
-        concat!(
-            "update entry set client_id = pair.survivor_id, rev = entry.rev + 1 from ",
-            pairs!("$1", "$2"),
-            " where entry.client_id = pair.absorbed_id"
-        ),
-        concat!(
-            "update conversation set client_id = pair.survivor_id, rev = conversation.rev + 1 from ",
-            pairs!("$1", "$2"),
-            " where conversation.client_id = pair.absorbed_id"
-        ),
-        concat!(
-            "update identifier set client_id = pair.survivor_id from ",
-            pairs!("$1", "$2"),
-            " where identifier.client_id = pair.absorbed_id"
-        ),
+        becomes_theirs!("entry", next rev),
+        becomes_theirs!("conversation", next rev),
+        becomes_theirs!("identifier"),
         // Of what both claim the earlier claim stays.
         concat!(
             "delete from claim where client_id ",
@@ -78,11 +89,7 @@ async fn at_once(connection: &mut Connection, pairs: &[(ClientId, ClientId)]) ->
             " join claim as kept on kept.client_id = pair.absorbed_id where pair.survivor_id = claim.client_id \
              and kept.kind = claim.kind and kept.value = claim.value)"
         ),
-        concat!(
-            "update claim set client_id = pair.survivor_id from ",
-            pairs!("$1", "$2"),
-            " where claim.client_id = pair.absorbed_id"
-        ),
+        becomes_theirs!("claim"),
         concat!(
             "delete from message where client_id ",
             in_ids!("$1"),
@@ -91,21 +98,9 @@ async fn at_once(connection: &mut Connection, pairs: &[(ClientId, ClientId)]) ->
             " join message as kept on kept.client_id = pair.survivor_id \
              where pair.absorbed_id = message.client_id and kept.key = message.key)"
         ),
-        concat!(
-            "update message set client_id = pair.survivor_id from ",
-            pairs!("$1", "$2"),
-            " where message.client_id = pair.absorbed_id"
-        ),
-        concat!(
-            "update chat set client_id = pair.survivor_id from ",
-            pairs!("$1", "$2"),
-            " where chat.client_id = pair.absorbed_id"
-        ),
-        concat!(
-            "update reply set client_id = pair.survivor_id, rev = reply.rev + 1 from ",
-            pairs!("$1", "$2"),
-            " where reply.client_id = pair.absorbed_id"
-        ),
+        becomes_theirs!("message"),
+        becomes_theirs!("chat"),
+        becomes_theirs!("reply", next rev),
         // Nobody points at one who is merged too.
         concat!(
             "update client set merged_into = pair.survivor_id from ",

@@ -4,7 +4,7 @@
 //! index is not touched.
 
 use sqlx::{Error, raw_sql};
-use timeline::{Changes, Client, Contact, Conversation, Entry, Holder, Message, Preferences};
+use timeline::{Changes, Client, Contact, Conversation, Entry, FeedItem, Holder, Message, Preferences};
 use uuid::Uuid;
 
 use super::super::{BEGIN_LONG, Connection};
@@ -93,8 +93,11 @@ async fn log(connection: &mut Connection, changes: &Changes) -> Result<(), Error
 async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), Error> {
     let clients = clients
         .iter()
-        .map(|client| Ok((client, preferences(&client.preferences)?)))
-        .collect::<Result<Vec<(&Client, String)>, Error>>()?;
+        .map(|client| {
+            let talks = (!client.talks.is_empty()).then(|| json(&client.talks)).transpose()?;
+            Ok((client, preferences(&client.preferences)?, talks))
+        })
+        .collect::<Result<Vec<(&Client, String, Option<String>)>, Error>>()?;
     write_rows!(
         connection,
         concat!("insert into client (", columns!(client), ", search)"),
@@ -106,6 +109,8 @@ async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), 
             row.0.value,
             row.0.owner.as_deref(),
             row.0.known_by.as_deref(),
+            row.0.wrote_at.map(Stamp),
+            row.2.as_deref(),
             Stamp(row.0.created_at),
             Stamp(row.0.last_contact_at),
             row.0.won_back_at.map(Stamp),
@@ -118,6 +123,7 @@ async fn clients(connection: &mut Connection, clients: &[Client]) -> Result<(), 
         ],
         "on conflict (id) do update set name = excluded.name, segment = excluded.segment, \
          value = excluded.value, owner = excluded.owner, known_by = excluded.known_by, \
+         wrote_at = excluded.wrote_at, talks = excluded.talks, \
          created_at = excluded.created_at, last_contact_at = excluded.last_contact_at, \
          won_back_at = excluded.won_back_at, reached_at = excluded.reached_at, \
          preferences = excluded.preferences, merged_into = excluded.merged_into, rev = excluded.rev, \
@@ -217,6 +223,7 @@ struct ConversationTexts<'a> {
     routing: Option<String>,
     clocks: Option<String>,
     callback: Option<String>,
+    on_line: Option<String>,
 }
 
 async fn conversations(connection: &mut Connection, conversations: &[Conversation]) -> Result<(), Error> {
@@ -229,6 +236,9 @@ async fn conversations(connection: &mut Connection, conversations: &[Conversatio
                 routing: conversation.routing.as_ref().map(json).transpose()?,
                 clocks: clocks.map(json).transpose()?,
                 callback: conversation.callback.as_ref().map(json).transpose()?,
+                on_line: (!conversation.on_line.is_empty())
+                    .then(|| json(&conversation.on_line))
+                    .transpose()?,
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;
@@ -260,6 +270,7 @@ async fn conversations(connection: &mut Connection, conversations: &[Conversatio
             row.conversation.wake_at.map(Stamp),
             row.conversation.rank,
             row.callback.as_deref(),
+            row.on_line.as_deref(),
             row.conversation.last_entry.map(|entry| entry.uuid()),
             row.conversation.last_contact.map(|contact| contact.uuid()),
             row.conversation.continued_in.map(|conversation| conversation.uuid()),
@@ -273,7 +284,8 @@ async fn conversations(connection: &mut Connection, conversations: &[Conversatio
          snoozed_until = excluded.snoozed_until, assigned_at = excluded.assigned_at, \
          answered_at = excluded.answered_at, last_answer_at = excluded.last_answer_at, \
          resolved_at = excluded.resolved_at, due_at = excluded.due_at, wake_at = excluded.wake_at, \
-         rank = excluded.rank, callback = excluded.callback, last_entry_id = excluded.last_entry_id, \
+         rank = excluded.rank, callback = excluded.callback, on_line = excluded.on_line, \
+         last_entry_id = excluded.last_entry_id, \
          last_contact_id = excluded.last_contact_id, continued_in = excluded.continued_in, \
          rev = excluded.rev"
     );
@@ -298,11 +310,16 @@ async fn messages(connection: &mut Connection, messages: &[Message]) -> Result<(
 }
 
 async fn feed(connection: &mut Connection, changes: &Changes) -> Result<(), Error> {
+    let items = changes
+        .feed
+        .iter()
+        .map(|item| Ok((item, item.notice.as_ref().map(json).transpose()?)))
+        .collect::<Result<Vec<(&FeedItem, Option<String>)>, Error>>()?;
     write_rows!(
         connection,
         concat!("insert into feed (", columns!(feed), ")"),
-        &changes.feed,
-        |item| [item.position, item.kind.as_str(), item.id, item.rev],
+        &items,
+        |row| [row.0.position, row.0.kind.as_str(), row.0.id, row.0.rev, row.1.as_deref()],
         ""
     );
     Ok(())

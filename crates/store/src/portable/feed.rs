@@ -104,6 +104,7 @@ impl Present {
             reservation: None,
             agent: None,
             rings: Vec::new(),
+            notice: item.notice,
         };
         match item.kind {
             FeedKind::Entry => {

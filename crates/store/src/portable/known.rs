@@ -9,6 +9,7 @@ use timeline::{Client, Contact, Conversation, Holder, Known, Logged, Message, Re
 use uuid::Uuid;
 
 use super::super::{Connection, holders, ids};
+use super::lists::conversations_by_id;
 use super::{chats, ties, work};
 use crate::rows::{
     ClientRow, ContactRow, ConversationRow, IdentifierRow, LoggedRow, MessageRow, read as nouns,
@@ -220,18 +221,9 @@ async fn continued(connection: &mut Connection, known: &mut Known) -> Result<(),
 
 /// Gives how many were found.
 async fn by_id(connection: &mut Connection, asked: HashSet<Uuid>, known: &mut Known) -> Result<usize, Error> {
-    let found: Vec<ConversationRow> = sqlx::query_as(concat!(
-        "select ",
-        columns!(conversation),
-        " from conversation where id ",
-        in_ids!("$1")
-    ))
-    .bind(ids(asked))
-    .fetch_all(connection)
-    .await?;
-    let found: Vec<Conversation> = nouns(found)?;
+    let found = conversations_by_id(connection, asked).await?;
     let count = found.len();
-    known.conversations.extend(found.into_iter().map(|conversation| (conversation.id, conversation)));
+    known.conversations.extend(found);
     Ok(count)
 }
 

@@ -87,7 +87,11 @@ impl Tx for Transaction {
         self.done(work)
     }
 
-    async fn to_wake(&mut self, now: Timestamp, limit: usize) -> Result<Vec<ConversationId>, StoreError> {
+    async fn to_wake(
+        &mut self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Timestamp)>, StoreError> {
         const DOING: &str = "look what to wake for";
         let connection = self.step(DOING)?;
         let woken = within(DOING, PATIENCE, work::to_wake(connection, now, limit)).await?;

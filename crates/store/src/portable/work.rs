@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use contact::{ClientId, ConversationId, ReservationId};
 use jiff::Timestamp;
 use sqlx::Error;
-use timeline::{Known, Reservation, ReservationState, Wanted, Work, WorkOf};
+use timeline::{Client, Known, Reservation, ReservationState, Wanted, Work, WorkOf};
 use uuid::Uuid;
 
 use super::super::{Connection, ids};
 use super::agents::{self, occupies};
 use super::lists;
-use crate::rows::{AgentRow, ConversationRow, ReservationRow, read as nouns};
+use crate::rows::{AgentRow, ClientRow, ConversationRow, ReservationRow, read as nouns};
 use crate::values::{Stamp, has_nul, rows};
 
 // --- for a batch
@@ -187,14 +187,20 @@ async fn known_by(
     if whose.is_empty() {
         return Ok(HashMap::new());
     }
-    let found: Vec<(Uuid, String)> = sqlx::query_as(concat!(
-        "select id, known_by from client where known_by is not null and id ",
+    let found: Vec<ClientRow> = sqlx::query_as(concat!(
+        "select ",
+        columns!(client),
+        " from client where (known_by is not null or talks is not null) and id ",
         in_ids!("$1")
     ))
     .bind(ids(whose))
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(found.into_iter().map(|(client, agent)| (ClientId::from_uuid(client), agent)).collect())
+    let clients: Vec<Client> = nouns(found)?;
+    let spoken_to = clients.iter().any(|client| !client.talks.is_empty());
+    let agents = if spoken_to { agents::engaged(connection).await? } else { Vec::new() };
+    let known_by = |client: &Client| Some((client.id, client.acquaintance(&agents)?.to_owned()));
+    Ok(clients.iter().filter_map(known_by).collect())
 }
 
 // --- offers, for people
@@ -230,16 +236,16 @@ pub(super) async fn to_wake(
     connection: &mut Connection,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<ConversationId>, Error> {
-    let found: Vec<Uuid> = sqlx::query_scalar(
-        "select id from conversation where wake_at is not null and wake_at <= $1 \
+) -> Result<Vec<(ConversationId, Timestamp)>, Error> {
+    let found: Vec<(Uuid, Stamp)> = sqlx::query_as(
+        "select id, wake_at from conversation where wake_at is not null and wake_at <= $1 \
          order by wake_at, id limit $2 + 0",
     )
     .bind(Stamp(now))
     .bind(rows(limit))
     .fetch_all(connection)
     .await?;
-    Ok(found.into_iter().map(ConversationId::from_uuid).collect())
+    Ok(found.into_iter().map(|(id, wake)| (ConversationId::from_uuid(id), wake.0)).collect())
 }
 
 pub(super) async fn next_wake(connection: &mut Connection) -> Result<Option<Timestamp>, Error> {

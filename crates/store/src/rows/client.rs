@@ -6,7 +6,7 @@ use sqlx::{Error, FromRow};
 use timeline::{Apart, Candidate, Card, Claim, Client, Holder, Merge, Relocation};
 use uuid::Uuid;
 
-use crate::values::{Stamp, unreadable};
+use crate::values::{Stamp, json, unreadable};
 
 #[derive(FromRow, Serialize)]
 pub(crate) struct ClientRow {
@@ -16,6 +16,8 @@ pub(crate) struct ClientRow {
     value: Option<i64>,
     owner: Option<String>,
     known_by: Option<String>,
+    wrote_at: Option<Stamp>,
+    talks: Option<String>,
     created_at: Stamp,
     last_contact_at: Stamp,
     won_back_at: Option<Stamp>,
@@ -35,6 +37,8 @@ impl TryFrom<ClientRow> for Client {
             value: row.value,
             owner: row.owner,
             known_by: row.known_by,
+            wrote_at: row.wrote_at.map(|at| at.0),
+            talks: json(row.talks)?.unwrap_or_default(),
             created_at: row.created_at.0,
             last_contact_at: row.last_contact_at.0,
             won_back_at: row.won_back_at.map(|at| at.0),

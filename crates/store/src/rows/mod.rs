@@ -21,13 +21,13 @@ pub(crate) use self::client::{
 pub(crate) use self::contact::{ContactRow, ConversationRow, EntryRow, MessageRow};
 pub(crate) use self::shelf::{AnswerRow, LetterRow, SuspectRow, TokenRow};
 pub(crate) use self::work::{AgentRow, ReservationRow};
-use crate::values::{Stamp, unreadable};
+use crate::values::{Stamp, json, unreadable};
 
 /// The columns of a table, in the order of its struct here and of every insert.
 macro_rules! columns {
     (client) => {
-        "id, name, segment, value, owner, known_by, created_at, last_contact_at, won_back_at, reached_at, \
-         preferences, merged_into, rev"
+        "id, name, segment, value, owner, known_by, wrote_at, talks, created_at, last_contact_at, won_back_at, \
+         reached_at, preferences, merged_into, rev"
     };
     (identifier) => {
         "kind, value, client_id, level, since"
@@ -43,7 +43,7 @@ macro_rules! columns {
     (conversation) => {
         "id, status, client_id, thread, channel, queue, priority, assignee, opened_at, updated_at, routing, \
          clocks, waiting_since, handed_at, snoozed_until, assigned_at, answered_at, last_answer_at, \
-         resolved_at, due_at, wake_at, rank, callback, last_entry_id, last_contact_id, continued_in, rev"
+         resolved_at, due_at, wake_at, rank, callback, on_line, last_entry_id, last_contact_id, continued_in, rev"
     };
     (message) => {
         "key, client_id, contact_id, conversation_id"
@@ -77,7 +77,7 @@ macro_rules! columns {
         "id, conversation_id, agent, state, offered_at, until, ended_at, rests_until, rev"
     };
     (feed) => {
-        "position, kind, id, rev"
+        "position, kind, id, rev, notice"
     };
     (dead_letter) => {
         "id, source, received_at, reason, field, payload, state"
@@ -110,6 +110,7 @@ pub(crate) struct FeedRow {
     kind: String,
     id: Uuid,
     rev: i64,
+    notice: Option<String>,
 }
 
 impl TryFrom<FeedRow> for FeedItem {
@@ -120,6 +121,7 @@ impl TryFrom<FeedRow> for FeedItem {
             kind: row.kind.parse().map_err(unreadable)?,
             id: row.id,
             rev: row.rev,
+            notice: json(row.notice)?,
         })
     }
 }

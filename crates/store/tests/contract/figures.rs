@@ -153,7 +153,7 @@ pub(crate) async fn calls_of_a_span_come_with_what_is_owed_for_them(home: Home) 
 pub(crate) async fn a_callback_is_of_the_span_since_when_it_is_owed(home: Home) {
     let store = home.open().await;
     let owed = |since: i64, done: Option<i64>| {
-        Some(Callback { attempts: 0, missed: 1, since: at(since), done_at: done.map(at) })
+        Some(Callback { attempts: 0, missed: 1, since: at(since), last: None, done_at: done.map(at) })
     };
     let rows = vec![
         Conversation { callback: owed(100, Some(500)), ..opened(1, 100, "sales") },

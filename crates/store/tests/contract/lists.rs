@@ -1,15 +1,16 @@
 //! Pages and filters.
 
-use contact::{Channel, ClientId, ConversationId, EntryId, IdentifierKind, Level};
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, IdentifierKind, Level};
 use timeline::{
     Changes, Client, Conversation, Entry, FeedItem, FeedKind, FindClients, FindContacts, FindConversations,
     Page, Status,
 };
 
 use crate::home::Home;
+use crate::merging::history;
 use crate::people::{
-    at, client, client_id, conversation, conversation_id, entry, holder, line, missed, record, ringing, uuid,
-    write,
+    at, call, client, client_id, contact_id, conversation, conversation_id, entry, holder, line, missed,
+    record, ringing, session, uuid, write,
 };
 
 fn first<C>(limit: usize) -> Page<C> {
@@ -84,6 +85,7 @@ pub(crate) async fn a_page_keeps_every_letter(home: Home) {
         kind: FeedKind::Entry,
         id: entry.id.uuid(),
         rev: 1,
+        notice: None,
     };
     let feed = entries.iter().map(item).collect();
     write(&*store, Changes { entries: entries.clone(), feed, ..Changes::default() }).await;
@@ -184,6 +186,20 @@ pub(crate) async fn contacts_are_listed_also_those_of_nobody(home: Home) {
     assert_eq!(store.contacts(&calls, first(100)).await.unwrap().len(), 9);
 }
 
+pub(crate) async fn a_session_without_an_entry_is_read_and_not_listed(home: Home) {
+    let store = home.open().await;
+    let changes = Changes {
+        contacts: (1..=4).map(|n| if n % 2 == 0 { session(n, Some(1)) } else { call(n, Some(1)) }).collect(),
+        entries: vec![entry(1, Some(1), Channel::Phone, 0), entry(3, Some(1), Channel::Phone, 0)],
+        ..Changes::default()
+    };
+    write(&*store, changes).await;
+    let listed = store.contacts(&FindContacts::default(), first(2)).await.unwrap();
+    let listed: Vec<Option<ContactId>> = listed.into_iter().map(|entry| entry.contact).collect();
+    assert_eq!(listed, [Some(contact_id(3)), Some(contact_id(1))], "a page is full as long as there is more");
+    assert_eq!(history(&*store, &[1]).await.rows.contacts.len(), 4);
+}
+
 pub(crate) async fn a_contact_comes_with_its_events(home: Home) {
     let store = home.open().await;
     let facts = vec![ringing("CA1", None, 0), ringing("CA2", None, 5), missed("CA1", None, 21)];
@@ -265,7 +281,7 @@ pub(crate) async fn merged_clients_and_continued_conversations_are_not_listed(ho
 
 pub(crate) async fn the_feed_shows_the_present_state(home: Home) {
     let store = home.open().await;
-    let item = |position, kind, number| FeedItem { position, kind, id: uuid(number), rev: 1 };
+    let item = |position, kind, number| FeedItem { position, kind, id: uuid(number), rev: 1, notice: None };
     let talked_of = Conversation {
         last_entry: Some(EntryId::from_uuid(uuid(11))),
         ..conversation(20, Some(1), Status::Open)

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails the scenario")]
 
+mod candidates;
 mod chats;
 mod deciding;
 mod failures;
@@ -67,6 +68,7 @@ contract! {
         a_page_keeps_every_letter,
         clients_are_found_by_an_identifier_or_a_part,
         contacts_are_listed_also_those_of_nobody,
+        a_session_without_an_entry_is_read_and_not_listed,
         a_contact_comes_with_its_events,
         conversations_are_filtered,
         merged_clients_and_continued_conversations_are_not_listed,
@@ -82,10 +84,10 @@ contract! {
         merges_of_one_batch_follow_each_other,
         a_history_has_every_event_that_had_a_part,
         clearing_clients_leaves_the_others_and_the_ties,
-        every_projection_is_digested_and_cleared,
+        every_projection_is_digested_and_cleared;
+    candidates:
         merges_are_listed_newest_first_also_undone_ones,
-        candidates_come_most_likely_first,
-        a_session_without_an_entry_is_read_and_not_listed;
+        candidates_come_most_likely_first;
     chats:
         a_chat_is_read_from_any_line_on,
         answers_are_due_in_order,
@@ -95,6 +97,7 @@ contract! {
         the_waiting_list_is_in_its_order_and_a_page_goes_on_where_the_last_ended,
         what_waits_or_occupies_is_work_and_counts_as_load,
         all_work_is_what_is_asked_piece_by_piece,
+        who_wrote_or_talked_last_knows_the_client,
         the_earliest_is_woken_for_first,
         the_entries_of_a_conversation_are_paged_whoever_it_belongs_to,
         a_dossier_has_what_one_must_know;
@@ -107,6 +110,8 @@ contract! {
         a_ringing_call_names_whose_telephone_rings;
     turning:
         what_nobody_answers_is_offered_to_the_next_one,
+        two_notices_of_one_look_are_each_told_as_they_were,
+        who_picked_up_is_asked_about_what_comes_next,
         a_replay_finds_what_was_promised_offered_and_taken;
     figures:
         conversations_of_a_span_are_told_by_what_is_kept_of_them,
@@ -132,5 +137,6 @@ contract! {
         a_transaction_given_up_in_the_middle_hurts_nobody;
     schema:
         opening_twice_at_once_is_safe,
-        a_newer_an_edited_and_a_missing_schema_are_told_apart;
+        a_newer_an_edited_and_a_missing_schema_are_told_apart,
+        a_database_of_before_is_brought_up_to_date_with_what_it_holds;
 }

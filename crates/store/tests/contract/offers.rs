@@ -1,8 +1,9 @@
 //! Who answers, what is held for whom, and how the feed tells it.
 
-use contact::Channel;
+use contact::{Channel, Notice, PromiseKind};
 use timeline::{
-    Agent, Changes, Conversation, Entry, FeedItem, FeedKind, Reservation, ReservationState, Status, Wanted,
+    Agent, Announcement, Changes, Conversation, Entry, FeedItem, FeedKind, Reservation, ReservationState,
+    Status, Wanted,
 };
 
 use crate::home::Home;
@@ -118,7 +119,7 @@ pub(crate) async fn somebody_is_here_while_a_console_is_open(home: Home) {
 }
 
 fn item(position: i64, kind: FeedKind, id: uuid::Uuid) -> FeedItem {
-    FeedItem { position, kind, id, rev: 1 }
+    FeedItem { position, kind, id, rev: 1, notice: None }
 }
 
 pub(crate) async fn the_feed_shows_offers_deadlines_and_agents(home: Home) {
@@ -129,8 +130,14 @@ pub(crate) async fn the_feed_shows_offers_deadlines_and_agents(home: Home) {
     };
     let over = Reservation { state: ReservationState::Declined, ..offer(32, 21, "bo", 10) };
     let mias = Conversation { assignee: Some("mia".to_owned()), ..conversation(22, None, Status::Open) };
+    let told = |notice, due: Option<i64>| {
+        Some(Announcement { promise: PromiseKind::Callback, notice, due_at: due.map(at) })
+    };
     let feed = vec![
-        item(1, FeedKind::Deadline, conversation_id(20).uuid()),
+        FeedItem {
+            notice: told(Notice::Warned, Some(9)),
+            ..item(1, FeedKind::Deadline, conversation_id(20).uuid())
+        },
         item(2, FeedKind::Reservation, reservation_id(30).uuid()),
         item(3, FeedKind::Reservation, over.id.uuid()),
         item(4, FeedKind::Conversation, conversation_id(21).uuid()),
@@ -139,6 +146,10 @@ pub(crate) async fn the_feed_shows_offers_deadlines_and_agents(home: Home) {
         item(7, FeedKind::Reservation, reservation_id(404).uuid()),
         item(8, FeedKind::Reservation, reservation_id(33).uuid()),
         item(9, FeedKind::Deadline, conversation_id(404).uuid()),
+        FeedItem {
+            notice: told(Notice::Breached, None),
+            ..item(10, FeedKind::Deadline, conversation_id(20).uuid())
+        },
     ];
     let changes = Changes {
         clients: vec![client(1, Some("Olena"))],
@@ -152,6 +163,8 @@ pub(crate) async fn the_feed_shows_offers_deadlines_and_agents(home: Home) {
     write(&*store, changes).await;
     let shown = store.feed(0, 99).await.unwrap();
     assert!(shown.iter().map(|change| change.kind).eq(feed.iter().map(|item| item.kind)));
+    let notices: Vec<_> = shown.iter().map(|change| change.notice).collect();
+    assert!(notices.iter().eq(feed.iter().map(|item| &item.notice)), "each as it was told: {notices:?}");
     let place_of = |change: &timeline::FeedChange| {
         change.conversation.as_ref().map(|row| row.id).zip(change.entry.as_ref().map(|entry| entry.id))
     };
@@ -173,7 +186,7 @@ pub(crate) async fn the_feed_shows_offers_deadlines_and_agents(home: Home) {
     let numbered = store.begin().await.unwrap().feed_items(0, 99).await.unwrap();
     assert_eq!(numbered, feed);
     assert_eq!(store.begin().await.unwrap().feed_items(3, 2).await.unwrap(), feed[3..5]);
-    assert_eq!(store.begin().await.unwrap().feed_items(9, 2).await.unwrap(), []);
+    assert_eq!(store.begin().await.unwrap().feed_items(10, 2).await.unwrap(), []);
 }
 
 pub(crate) async fn a_ringing_call_names_whose_telephone_rings(home: Home) {

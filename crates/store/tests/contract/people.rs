@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use timeline::chat::Session;
 use timeline::{
     Agent, Apart, Arrival, Call, Changes, Chat, ChatLine, Claim, Client, Contact, ContactState, Conversation,
-    DeadLetter, Entry, EntryKind, Holder, Merge, Policy, Preferences, Recorded, Relocation, Reply,
-    ReplyState, Reservation, ReservationState, Status, Store, StoreError,
+    DeadLetter, Entry, EntryKind, Holder, Merge, Policy, Recorded, Relocation, Reply, ReplyState,
+    Reservation, ReservationState, Status, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -41,6 +41,23 @@ pub(crate) fn missed(call: &str, from: Option<&str>, seconds: i64) -> Arrival {
         ..CallChange::default()
     };
     fact(call, "ended", from, seconds, change)
+}
+
+/// Somebody of ours picked up there.
+pub(crate) fn picked_up(call: &str, from: Option<&str>, extension: &str, seconds: i64) -> Arrival {
+    let change = CallChange {
+        state: Some(CallState::Answered),
+        outcome: Some(Outcome::Answered),
+        basis: Basis::Person,
+        extension: Some(extension.to_owned()),
+        ..CallChange::default()
+    };
+    fact(call, "answered", from, seconds, change)
+}
+
+/// The call ended; how, other facts say.
+pub(crate) fn ended(call: &str, from: Option<&str>, seconds: i64) -> Arrival {
+    fact(call, "over", from, seconds, CallChange { state: Some(CallState::Ended), ..CallChange::default() })
 }
 
 /// A mail from `from`, which says it answers `answers`.
@@ -142,21 +159,8 @@ pub(crate) fn merge_id(number: u128) -> MergeId {
 }
 
 pub(crate) fn client(number: u128, name: Option<&str>) -> Client {
-    Client {
-        id: ClientId::from_uuid(uuid(number)),
-        name: name.map(str::to_owned),
-        segment: None,
-        value: None,
-        owner: None,
-        known_by: None,
-        created_at: at(0),
-        last_contact_at: at(1),
-        won_back_at: None,
-        reached_at: None,
-        preferences: Preferences::default(),
-        merged_into: None,
-        rev: 1,
-    }
+    let name = name.map(str::to_owned);
+    Client { name, last_contact_at: at(1), rev: 1, ..Client::new(client_id(number), at(0)) }
 }
 
 pub(crate) fn holder(client: u128, kind: IdentifierKind, value: &str, level: Level) -> Holder {
@@ -189,35 +193,9 @@ pub(crate) fn entry(number: u128, client: Option<u128>, channel: Channel, second
 }
 
 pub(crate) fn conversation(number: u128, client: Option<u128>, status: Status) -> Conversation {
-    Conversation {
-        id: ConversationId::from_uuid(uuid(number)),
-        status,
-        client: client.map(|number| ClientId::from_uuid(uuid(number))),
-        thread: "phone".to_owned(),
-        channel: Channel::Phone,
-        queue: "default".to_owned(),
-        priority: 50,
-        assignee: None,
-        opened_at: at(0),
-        updated_at: at(0),
-        routing: None,
-        clocks: BTreeMap::new(),
-        waiting_since: None,
-        handed_at: at(0),
-        snoozed_until: None,
-        assigned_at: None,
-        answered_at: None,
-        last_answer_at: None,
-        resolved_at: None,
-        due_at: None,
-        wake_at: None,
-        rank: None,
-        callback: None,
-        last_entry: None,
-        last_contact: None,
-        continued_in: None,
-        rev: 1,
-    }
+    let (id, client) = (conversation_id(number), client.map(client_id));
+    let begun = Conversation::new(id, client, "phone".to_owned(), Channel::Phone, at(0));
+    Conversation { status, rev: 1, ..begun }
 }
 
 /// Somebody who can take calls and chats, at the telephone of that number.

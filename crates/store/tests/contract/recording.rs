@@ -74,7 +74,7 @@ pub(crate) async fn an_uncommitted_transaction_leaves_no_trace(home: Home) {
     let changes = Changes {
         log: vec![(1, ringing("CA1", None, 0))],
         clients: vec![client(1, Some("Olena"))],
-        feed: vec![FeedItem { position: 1, kind: FeedKind::Client, id: uuid(1), rev: 1 }],
+        feed: vec![FeedItem { position: 1, kind: FeedKind::Client, id: uuid(1), rev: 1, notice: None }],
         ..Changes::default()
     };
     tx.write(&changes).await.unwrap();

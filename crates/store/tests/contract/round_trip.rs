@@ -12,7 +12,7 @@ use routing::promise::Fact;
 use timeline::clock::Clock;
 use timeline::{
     Agent, Call, Callback, Changes, Client, Contact, ContactState, Conversation, Entry, EntryKind, Holder,
-    Message, Page, Preferences, Reservation, ReservationState, Status, Store, Wanted, Wish,
+    Message, Page, Preferences, Reservation, ReservationState, Status, Store, Talks, Wanted, Wish,
 };
 use uuid::Uuid;
 
@@ -65,14 +65,17 @@ prop_compose! {
     fn a_client()(
         id in id(), name in prop::option::of(text()), segment in prop::option::of(text()), created_at in moment(),
         value in prop::option::of(any::<i64>()), owner in prop::option::of(text()),
-        known_by in prop::option::of(text()),
+        known_by in prop::option::of(text()), wrote_at in prop::option::of(moment()),
+        talked in prop::collection::vec((text(), moment()), 0..4),
         last_contact_at in moment(), reached_at in prop::option::of(moment()),
         won_back_at in prop::option::of(moment()), rev in any::<i64>(), preferences in preferences(),
         merged_into in prop::option::of(id()),
     ) -> Client {
+        let mut talks = Talks::default();
+        talked.iter().for_each(|(extension, at)| talks.add(extension, *at));
         Client {
-            id: ClientId::from_uuid(id), name, segment, value, owner, known_by, created_at, last_contact_at,
-            won_back_at, reached_at, preferences, merged_into: merged_into.map(ClientId::from_uuid), rev,
+            id: ClientId::from_uuid(id), name, segment, value, owner, known_by, wrote_at, talks, created_at,
+            last_contact_at, won_back_at, reached_at, preferences, merged_into: merged_into.map(ClientId::from_uuid), rev,
         }
     }
 }
@@ -120,10 +123,10 @@ prop_compose! {
 
 prop_compose! {
     fn a_callback()(
-        attempts in any::<u32>(), missed in any::<u32>(), since in moment(),
+        attempts in any::<u32>(), missed in any::<u32>(), since in moment(), last in prop::option::of(moment()),
         done_at in prop::option::of(moment()),
     ) -> Callback {
-        Callback { attempts, missed, since, done_at }
+        Callback { attempts, missed, since, last, done_at }
     }
 }
 
@@ -215,7 +218,8 @@ prop_compose! {
         id in id(), status in one_of(Status::ALL), thread in text(), channel in one_of(&Channel::ALL),
         (queue, priority, assignee) in (text(), any::<i32>(), prop::option::of(text())),
         opened_at in moment(),
-        callback in prop::option::of(a_callback()), rev in any::<i64>(),
+        callback in prop::option::of(a_callback()),
+        on_line in prop::collection::btree_map(id().prop_map(ContactId::from_uuid), moment(), 0..3), rev in any::<i64>(),
         ids in prop::array::uniform2(prop::option::of(id())),
     ) -> Conversation {
         let [waiting_since, snoozed_until, assigned_at, answered_at, last_answer_at, resolved_at, due_at, wake_at, updated_at]
@@ -226,7 +230,7 @@ prop_compose! {
             opened_at, updated_at: updated_at.unwrap_or(opened_at), routing,
             clocks: clocks.into_iter().map(|clock| (clock.promise().kind(), clock)).collect(),
             waiting_since, handed_at, snoozed_until, assigned_at, answered_at, last_answer_at, resolved_at,
-            due_at, wake_at, rank, callback, last_entry: None,
+            due_at, wake_at, rank, callback, on_line, last_entry: None,
             last_contact: last_contact.map(ContactId::from_uuid),
             continued_in: continued_in.map(ConversationId::from_uuid), rev,
         }
@@ -337,6 +341,8 @@ pub(crate) async fn rows_are_replaced_by_id(home: Home) {
     life.0.preferences.language = Some("uk".to_owned());
     (life.0.value, life.0.owner, life.0.known_by) = (Some(-7), Some("bo".to_owned()), Some("mia".to_owned()));
     life.0.won_back_at = Some(at(8));
+    life.0.wrote_at = Some(at(7));
+    life.0.talks.add("101", at(6));
     life.0.merged_into = Some(ClientId::from_uuid(uuid(2)));
     life.1 = Entry { occurred_at: at(3), summary: "new".into(), agent: Some("mia".into()), rev: 2, ..life.1 };
     life.2 = Conversation { status: Status::Resolved, queue: "sales".into(), priority: 9, rev: 2, ..life.2 };

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use store::{OpenError, Options, open};
+use timeline::{Changes, Client, Conversation, FeedItem, FeedKind, Status};
 
 use crate::home::{Home, run};
+use crate::people::{at, client, client_id, conversation, conversation_id, write};
 
 pub(crate) async fn opening_twice_at_once_is_safe(home: Home) {
     let (one, other, third) = tokio::join!(
@@ -28,7 +30,7 @@ pub(crate) async fn a_newer_an_edited_and_a_missing_schema_are_told_apart(home: 
     assert!(look().await.is_none());
     home.execute(
         "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
-         select 9999, 'of tomorrow', success, checksum, 0 from _sqlx_migrations",
+         select 9999, 'of tomorrow', success, checksum, 0 from _sqlx_migrations where version = 1",
     )
     .await;
     for error in [look().await, go().await, store::migrate(&home.url).await.err()] {
@@ -44,6 +46,36 @@ pub(crate) async fn a_newer_an_edited_and_a_missing_schema_are_told_apart(home: 
     for error in [look().await, go().await] {
         assert!(matches!(error, Some(OpenError::Edited { version: 1 })), "{error:?}");
     }
+}
+
+pub(crate) async fn a_database_of_before_is_brought_up_to_date_with_what_it_holds(home: Home) {
+    let store = home.open().await;
+    let changes = Changes {
+        clients: vec![Client { known_by: Some("bo".to_owned()), ..client(1, Some("Olena")) }],
+        conversations: vec![Conversation { rank: Some(1), ..conversation(10, Some(1), Status::Open) }],
+        feed: vec![FeedItem {
+            position: 1,
+            kind: FeedKind::Deadline,
+            id: conversation_id(10).uuid(),
+            rev: 1,
+            notice: None,
+        }],
+        ..Changes::default()
+    };
+    write(&*store, changes).await;
+    drop(store);
+    home.execute("alter table client drop column wrote_at").await;
+    home.execute("alter table client drop column talks").await;
+    home.execute("alter table conversation drop column on_line").await;
+    home.execute("alter table feed drop column notice").await;
+    home.execute("delete from _sqlx_migrations where version = 2").await;
+    let look = Options { migrate: false, ..Options::default() };
+    assert!(matches!(open(&home.url, look).await.err(), Some(OpenError::Behind { version: 2 })));
+    let store = home.open().await;
+    let work = store.begin().await.unwrap().work(None, at(0)).await.unwrap();
+    assert_eq!(work.known_by, [(client_id(1), "bo".to_owned())].into(), "whenever it was");
+    let shown = store.feed(0, 9).await.unwrap().remove(0);
+    assert_eq!((shown.notice, shown.conversation.map(|row| row.on_line.len())), (None, Some(0)));
 }
 
 #[test]

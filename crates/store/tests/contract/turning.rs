@@ -2,7 +2,7 @@
 //! of the log finds the same.
 
 use contact::act::{Act, Actor};
-use contact::{Channel, Content, Deed, IdentifierKind, Presence, PromiseKind, ReservationId, Target};
+use contact::{Channel, Content, Deed, IdentifierKind, Notice, Presence, PromiseKind, ReservationId, Target};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
@@ -13,7 +13,7 @@ use timeline::turn::{Roster, Turned, turn};
 use timeline::{Agent, Arrival, FeedKind, Policy, ReservationState, Status, Store, act, replay};
 
 use crate::home::Home;
-use crate::people::{agent, at, mail, missed};
+use crate::people::{agent, at, ended, mail, missed, picked_up, ringing};
 use crate::unmerging::{address, allowed, arrival, conversations, everybody, line, number, party};
 
 /// Whoever asks is answered in a minute and a half.
@@ -113,20 +113,111 @@ pub(crate) async fn what_nobody_answers_is_offered_to_the_next_one(home: Home) {
     assert_eq!(store.reservation(first.id).await.unwrap(), Some(ended), "as it was");
 }
 
+pub(crate) async fn two_notices_of_one_look_are_each_told_as_they_were(home: Home) {
+    let store = home.open().await;
+    let mut desk = Desk::open(&*store, promising(), &[]).await;
+    desk.comes(|second| missed("c1", Some(&number(1)), second)).await;
+    let head = store.feed_head().await.unwrap();
+    // Two promises of one conversation warn and break before anybody looks.
+    desk.turns(200).await;
+    let told = async || -> Vec<_> {
+        let changes = store.feed(head, 999).await.unwrap();
+        let deadlines = changes.into_iter().filter(|change| change.kind == FeedKind::Deadline);
+        deadlines.map(|change| change.notice.unwrap()).collect()
+    };
+    let first = told().await;
+    let mut kinds: Vec<_> = first.iter().map(|told| (told.promise, told.notice)).collect();
+    kinds.sort_unstable();
+    let (warned, breached) = (Notice::Warned, Notice::Breached);
+    let (response, callback) = (PromiseKind::FirstResponse, PromiseKind::Callback);
+    let mut expected =
+        vec![(response, warned), (response, breached), (callback, warned), (callback, breached)];
+    expected.sort_unstable();
+    assert_eq!(kinds, expected);
+    let place = conversations(&*store).await.remove(0);
+    for told in &first {
+        assert_eq!(told.due_at, place.clocks[&told.promise].due_at(), "{told:?}");
+        assert!(told.due_at.is_some());
+    }
+    // Much later, when other things were told of it, they are what they were.
+    desk.does("mia", Deed::Resolve { conversation: place.id }).await.unwrap();
+    desk.comes(|second| missed("c2", Some(&number(1)), second)).await;
+    desk.turns(200).await;
+    assert_eq!(told().await[..4], first);
+    let replayed = replay(&*store, true).await.unwrap();
+    assert!(replayed.is_equal(), "{:?}", replayed.differing());
+    assert_eq!(told().await[..4], first, "a replay tells nothing anew");
+}
+
+pub(crate) async fn who_picked_up_is_asked_about_what_comes_next(home: Home) {
+    let store = home.open().await;
+    let mut desk = Desk::open(&*store, promising(), &AGENTS).await;
+    for (name, extension) in [("mia", "7"), ("bo", "8")] {
+        let mut profile = agent(name, extension).profile.unwrap();
+        profile.capacity.insert(Channel::Phone, 9);
+        desk.does(name, Deed::Engage { agent: name.to_owned(), profile: Some(profile) }).await.unwrap();
+    }
+    desk.turns(1).await;
+    desk.comes(|second| picked_up("c1", Some(&number(1)), "8", second)).await;
+    desk.comes(|second| ended("c1", Some(&number(1)), second)).await;
+    desk.comes(|second| missed("c2", Some(&number(1)), second)).await;
+    desk.comes(|second| missed("c3", Some(&number(2)), second)).await;
+    desk.turns(1).await;
+    let offers = store.reservations(None).await.unwrap();
+    let to = async |nth| {
+        let find = timeline::FindClients::by(IdentifierKind::Phone, number(nth));
+        let found = store.find_clients(&find, timeline::Page { after: None, limit: 1 }).await.unwrap();
+        let client = found[0].client.id;
+        let all = conversations(&*store).await;
+        let theirs = |offer: &&timeline::Reservation| {
+            all.iter().any(|row| row.id == offer.conversation && row.client == Some(client))
+        };
+        offers.iter().find(theirs).unwrap().agent.clone()
+    };
+    assert_eq!((to(1).await, to(2).await), ("bo".to_owned(), "mia".to_owned()));
+    let replayed = replay(&*store, true).await.unwrap();
+    assert!(replayed.is_equal(), "{:?}", replayed.differing());
+}
+
 /// One thing that happens. Numbers point at whom there is, counted round.
 #[derive(Clone, Debug)]
 enum Step {
     Call(u8),
+    /// It rings, and what becomes of it is not told.
+    Ring(u8),
+    /// Somebody picked up at the extension of both agents or at one that nobody has, and it is over.
+    Talk {
+        nth: u8,
+        both: bool,
+    },
     Mail(u8),
-    Chat { visitor: u8, number: Option<u8> },
-    Turn { later: i64, anew: bool },
+    Chat {
+        visitor: u8,
+        number: Option<u8>,
+    },
+    Turn {
+        later: i64,
+        anew: bool,
+    },
     Accept(usize),
     Decline(usize),
-    Appear { agent: usize, presence: Presence },
-    Console { agent: usize, open: bool },
-    Answer { conversation: usize, agent: usize },
+    Appear {
+        agent: usize,
+        presence: Presence,
+    },
+    Console {
+        agent: usize,
+        open: bool,
+    },
+    Answer {
+        conversation: usize,
+        agent: usize,
+    },
     Resolve(usize),
-    Snooze { conversation: usize, until: i64 },
+    Snooze {
+        conversation: usize,
+        until: i64,
+    },
     Reopen(usize),
     Merge(usize, usize),
     Undo(usize),
@@ -138,6 +229,8 @@ fn story() -> impl Strategy<Value = Vec<Step>> {
     let presence = prop::sample::select(vec![Presence::Available, Presence::Away, Presence::Offline]);
     let step = prop_oneof![
         2 => (0..3u8).prop_map(Step::Call),
+        1 => (0..3u8).prop_map(Step::Ring),
+        1 => (0..3u8, any::<bool>()).prop_map(|(nth, both)| Step::Talk { nth, both }),
         3 => (0..2u8).prop_map(Step::Mail),
         2 => (0..2u8, prop::option::of(0..3u8)).prop_map(|(visitor, number)| Step::Chat { visitor, number }),
         6 => (1..70i64, any::<bool>()).prop_map(|(later, anew)| Step::Turn { later, anew }),
@@ -160,6 +253,14 @@ impl Desk<'_> {
         match *step {
             Step::Call(nth) => {
                 self.comes(|second| missed(&format!("c{second}"), Some(&number(nth)), second)).await;
+            }
+            Step::Ring(nth) => {
+                self.comes(|second| ringing(&format!("r{second}"), Some(&number(nth)), second)).await;
+            }
+            Step::Talk { nth, both } => {
+                let (call, extension) = (format!("t{}", self.second), if both { "7" } else { "404" });
+                self.comes(|second| picked_up(&call, Some(&number(nth)), extension, second)).await;
+                self.comes(|second| ended(&call, Some(&number(nth)), second)).await;
             }
             Step::Mail(nth) => {
                 self.comes(|second| mail("support", &format!("m{second}"), &address(nth), &[], second)).await;

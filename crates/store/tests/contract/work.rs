@@ -81,8 +81,13 @@ fn every_make() -> Vec<Conversation> {
                         let mut row = conversation(1000 + rows.len() as u128, Some(1), *status);
                         row.channel = channel;
                         row.assignee = assignee.map(str::to_owned);
-                        row.callback =
-                            owed.map(|done_at| Callback { attempts: 0, missed: 1, since: at(0), done_at });
+                        row.callback = owed.map(|done_at| Callback {
+                            attempts: 0,
+                            missed: 1,
+                            since: at(0),
+                            last: None,
+                            done_at,
+                        });
                         row.continued_in = continued.then_some(conversation_id(1));
                         row.settle();
                         rows.push(row);
@@ -251,6 +256,57 @@ pub(crate) async fn all_work_is_what_is_asked_piece_by_piece(home: Home) {
     assert!(nothing.agents.is_empty() && nothing.conversations.is_empty() && nothing.reservations.is_empty());
 }
 
+pub(crate) async fn who_wrote_or_talked_last_knows_the_client(home: Home) {
+    let store = home.open().await;
+    let knowing = |number, wrote: Option<(&str, Option<i64>)>, talked: &[(&str, i64)]| {
+        let mut row = client(number, None);
+        (row.known_by, row.wrote_at) =
+            (wrote.map(|(by, _)| by.to_owned()), wrote.and_then(|(_, at)| at).map(at));
+        talked.iter().for_each(|(extension, second)| row.talks.add(extension, at(*second)));
+        row
+    };
+    let clients = vec![
+        knowing(1, Some(("bo", Some(10))), &[("7", 20)]),
+        knowing(2, Some(("bo", Some(30))), &[("7", 20)]),
+        // Two have the second, nobody the third; of the last the profile is gone.
+        knowing(3, None, &[("7", 1), ("5", 20), ("404", 30), ("9", 40)]),
+        // What earlier versions kept has no moment.
+        knowing(4, Some(("gone", None)), &[]),
+        knowing(5, Some(("gone", None)), &[("8", 1)]),
+        knowing(6, None, &[("404", 30)]),
+        knowing(7, None, &[]),
+    ];
+    let agents = vec![
+        agent("mia", "7"),
+        agent("bo", "8"),
+        agent("ann", "5"),
+        agent("eve", "5"),
+        timeline::Agent { profile: None, ..agent("old", "9") },
+    ];
+    let mut conversations: Vec<_> =
+        (1..=7).map(|number| conversation(10 + number, Some(number), Status::Open)).collect();
+    for row in &mut conversations {
+        row.channel = Channel::Email;
+        row.settle();
+    }
+    write(&*store, Changes { clients, agents, conversations, ..Changes::default() }).await;
+    let known = |all: &[(u128, &str)]| -> std::collections::HashMap<_, _> {
+        all.iter().map(|(number, name)| (client_id(*number), (*name).to_owned())).collect()
+    };
+    let mut expected = known(&[(1, "mia"), (2, "bo"), (3, "mia"), (4, "gone"), (5, "bo")]);
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.work(None, at(60)).await.unwrap().known_by, expected);
+    for number in 1..=7 {
+        let of = WorkOf { conversations: vec![conversation_id(10 + number)], ..WorkOf::default() };
+        let found = tx.work(Some(&of), at(60)).await.unwrap().known_by.remove(&client_id(number));
+        assert_eq!(found, expected.get(&client_id(number)).cloned(), "{number}");
+    }
+    drop(tx);
+    write(&*store, Changes { agents: vec![agent("zoe", "404")], ..Changes::default() }).await;
+    expected.extend(known(&[(3, "zoe"), (6, "zoe")]));
+    assert_eq!(store.begin().await.unwrap().work(None, at(60)).await.unwrap().known_by, expected);
+}
+
 pub(crate) async fn the_earliest_is_woken_for_first(home: Home) {
     let store = home.open().await;
     assert_eq!(store.next_wake().await.unwrap(), None);
@@ -261,14 +317,15 @@ pub(crate) async fn the_earliest_is_woken_for_first(home: Home) {
     let rows =
         vec![wakes(1, Some(30)), wakes(2, Some(10)), wakes(3, None), wakes(5, Some(20)), wakes(4, Some(20))];
     write(&*store, Changes { conversations: rows, ..Changes::default() }).await;
-    let to_wake = async |second: Timestamp, limit| -> Vec<u128> {
+    let to_wake = async |second: Timestamp, limit| -> Vec<(u128, Timestamp)> {
         let found = store.begin().await.unwrap().to_wake(second, limit).await.unwrap();
-        found.into_iter().map(|id| number(id.uuid())).collect()
+        found.into_iter().map(|(id, wake)| (number(id.uuid()), wake)).collect()
     };
+    let all = [(2, at(10)), (4, at(20)), (5, at(20)), (1, at(30))];
     assert_eq!(to_wake(at(9), 9).await, []);
-    assert_eq!(to_wake(at(20), 9).await, [2, 4, 5], "at that very moment too");
-    assert_eq!(to_wake(at(99), 2).await, [2, 4]);
-    assert_eq!(to_wake(Timestamp::MAX, 9).await, [2, 4, 5, 1]);
+    assert_eq!(to_wake(at(20), 9).await, all[..3], "at that very moment too");
+    assert_eq!(to_wake(at(99), 2).await, all[..2]);
+    assert_eq!(to_wake(Timestamp::MAX, 9).await, all);
     assert_eq!(store.next_wake().await.unwrap(), Some(at(10)));
     write(&*store, Changes { conversations: vec![wakes(2, None)], ..Changes::default() }).await;
     assert_eq!(store.next_wake().await.unwrap(), Some(at(20)));

@@ -112,20 +112,11 @@ impl Desk<'_> {
             return self.decided(&key, &act, now);
         }
         let event = Event {
-            key,
-            contact: crate::act::subject(&act.deed),
             occurred_at: cause.occurred_at,
-            received_at: now,
             traceparent: cause.traceparent.clone(),
-            direction: Direction::Outbound,
-            trust: Trust::Verified,
-            from: None,
-            to: Vec::new(),
-            content: contact::Content::Act(Box::new(act)),
-            raw: None,
+            ..crate::act::event(key, act, now)
         };
-        let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
-        self.decisions.push(Arrival { event, payload, recorded_at: now });
+        self.decisions.push(Arrival::new(event, now));
         true
     }
 

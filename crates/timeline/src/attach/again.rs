@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::proof::ordered;
-use super::{Desk, Mode, Route, blank_client, route};
+use super::{Desk, Mode, Route, route};
 use crate::model::{Arrival, Contact, Reply};
 use crate::port::{Changes, Known};
 
@@ -165,7 +165,7 @@ impl Desk<'_> {
     /// The client of this id, today; they may be new.
     fn client_given(&mut self, event: &Event, id: ClientId, now: Timestamp) -> ClientId {
         let id = self.survivor(id);
-        self.known.clients.entry(id).or_insert_with(|| blank_client(id, event, now));
+        self.meet_client(id, event, now);
         id
     }
 

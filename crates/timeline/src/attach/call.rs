@@ -1,14 +1,18 @@
 //! Calls: which conversation they belong to, and the callbacks that are owed for them.
 
 use contact::{CallChange, ClientId, ConversationId, Direction, Event, Level};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Desk, Shown, new_contact};
 use crate::call::Call;
-use crate::model::{Callback, Contact, ContactState, Conversation, Status};
+use crate::model::{Callback, Contact, ContactState, Conversation, FeedKind, Status};
 
 /// All calls with a client are about one matter while it is open.
 const PHONE_THREAD: &str = "phone";
+/// Of a call that began so long before, the end was never told.
+const LONGEST_CALL: SignedDuration = SignedDuration::from_hours(12);
+/// So many calls of one client at once are looked after; beyond them the oldest is not waited for.
+const MOST_ON_LINE: usize = 32;
 
 impl Desk<'_> {
     pub(super) fn take_call(&mut self, event: &Event, change: &CallChange, now: Timestamp) {
@@ -38,9 +42,21 @@ impl Desk<'_> {
             self.claim(&mut contact, &before, now);
             before = Call::default();
         }
-        let newly_owed = after.is_owed() && !before.is_owed();
+        let rang_on = rang_on(&before, &after, contact.occurred_at, self.reached_at(contact.client));
+        let newly_owed = after.is_owed() && !before.is_owed() || rang_on;
         if contact.conversation.is_none_or(|id| newly_owed && self.is_closed_beside_an_open_one(id)) {
+            let left = contact.conversation;
             contact.conversation = self.conversation_for(&contact, event, now);
+            if let Some(row) = left.and_then(|id| self.known.conversations.get_mut(&id))
+                && row.on_line.remove(&contact.id).is_some()
+            {
+                let id = row.id;
+                self.touch(id, now);
+            }
+            if rang_on {
+                // Nothing was counted for it where it is now.
+                before = Call::default();
+            }
         }
         self.settle(&contact, &before, &after, now);
         let content = after.content(call_id(&contact));
@@ -72,6 +88,7 @@ impl Desk<'_> {
             conversation.status = Status::Resolved;
             conversation.continued_in = Some(open);
             conversation.clocks.clear();
+            conversation.on_line.clear();
             contact.conversation = None;
             self.touch(id, now);
         } else {
@@ -115,6 +132,7 @@ impl Desk<'_> {
         if let Some(id) = contact.conversation.filter(|_| contact.direction == Direction::Inbound) {
             self.acted(id, contact.occurred_at);
         }
+        self.hold_the_line(contact, after);
         // Who is answered waits no more, however long the talk is; what we owe is done when it is over.
         if let Some(answered) = after.spoken_at().filter(|at| before.spoken_at() != Some(*at)) {
             if let Some(id) = contact.conversation {
@@ -123,6 +141,7 @@ impl Desk<'_> {
             self.spoken_to(client, answered, now);
             self.reached_by_us(client, answered, now);
         }
+        self.acquaint(contact, after);
         if after.is_talk()
             && !before.is_talk()
             && let Some(at) = after.ended_at()
@@ -130,14 +149,23 @@ impl Desk<'_> {
             self.reached(client, at, now);
         }
         let Some(id) = contact.conversation else { return };
-        let reached_later = client
-            .and_then(|client| self.known.clients.get(&client)?.reached_at)
-            .is_some_and(|reached| reached >= contact.occurred_at);
+        let reached_at = self.reached_at(client);
+        let began_at = contact.occurred_at;
+        let over_at = over_at(after, began_at);
         let Some(conversation) = self.known.conversations.get_mut(&id) else { return };
-        if after.is_owed() && !before.is_owed() && !reached_later {
-            owe(conversation, contact.occurred_at);
+        let pending = |row: &Conversation| row.callback.as_ref().is_some_and(Callback::is_pending);
+        if after.is_owed() && !before.is_owed() {
+            if reached_at.is_none_or(|reached| reached < over_at) {
+                owe(conversation, began_at, over_at);
+            }
         } else if before.is_owed() && !after.is_owed() {
             forgive(conversation);
+        } else if after.is_owed() && before.ended_at() != after.ended_at() {
+            if let Some(callback) = conversation.callback.as_mut().filter(|callback| callback.is_pending()) {
+                callback.last = callback.last.max(Some(over_at));
+            } else if rang_on(before, after, began_at, reached_at) {
+                owe(conversation, began_at, over_at);
+            }
         } else if after.is_attempt()
             && !before.is_attempt()
             && let Some(callback) =
@@ -145,12 +173,11 @@ impl Desk<'_> {
         {
             callback.attempts += 1;
         }
-        let pending = conversation.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
-        let over = after.ended_at().is_some() || after.is_owed();
+        let quiet = conversation.on_line.is_empty();
         conversation.status = match conversation.status {
-            _ if pending => Status::Open,
+            _ if pending(conversation) => Status::Open,
             // Nothing is owed and nobody is on the line: nothing waits.
-            Status::Open if over => Status::Resolved,
+            Status::Open if is_over(after) && quiet => Status::Resolved,
             other => other,
         };
         conversation.last_entry = Some(contact.entry);
@@ -165,6 +192,47 @@ impl Desk<'_> {
             } else if self.open.get(&key) == Some(&id) {
                 self.open.remove(&key);
             }
+        }
+    }
+
+    fn reached_at(&self, client: Option<ClientId>) -> Option<Timestamp> {
+        self.known.clients.get(&client?)?.reached_at
+    }
+
+    /// A call that is not over keeps its conversation open, whatever becomes of others in it.
+    fn hold_the_line(&mut self, contact: &Contact, call: &Call) {
+        let row = contact.conversation.and_then(|id| self.known.conversations.get_mut(&id));
+        let Some(row) = row else { return };
+        let seen_at = call.ended_at().unwrap_or(contact.occurred_at);
+        row.on_line.retain(|_, began_at| seen_at.duration_since(*began_at) < LONGEST_CALL);
+        if is_over(call) {
+            row.on_line.remove(&contact.id);
+        } else {
+            row.on_line.insert(contact.id, contact.occurred_at);
+        }
+        while row.on_line.len() > MOST_ON_LINE
+            && let Some(first) = row.on_line.iter().min_by_key(|(id, at)| (**at, **id)).map(|(id, _)| *id)
+        {
+            row.on_line.remove(&first);
+        }
+    }
+
+    /// Who talked with the client knows them. What is told of the call's conversation tells of it; of a call
+    /// without one the client is told.
+    fn acquaint(&mut self, contact: &Contact, call: &Call) {
+        let Some(client) = contact.client.and_then(|id| self.known.clients.get_mut(&id)) else { return };
+        let before = client.talks.clone();
+        call.talks().for_each(|(extension, at)| client.talks.add(extension, at));
+        if client.talks == before {
+            return;
+        }
+        let id = client.id;
+        self.clients.note(id);
+        // One who is new is told of anyway.
+        if contact.conversation.is_none() && client.rev > 0 {
+            client.rev += 1;
+            let rev = client.rev;
+            self.tell(FeedKind::Client, id.uuid(), rev);
         }
     }
 
@@ -191,18 +259,21 @@ impl Desk<'_> {
         let mut done = Vec::new();
         for conversation in self.known.conversations.values_mut().filter(|c| c.client == Some(client)) {
             if let Some(callback) = &mut conversation.callback
-                && callback.done_at.is_none()
-                && callback.since <= at
+                && callback.is_settled_by(at)
             {
                 callback.done_at = Some(at);
-                conversation.status = Status::Resolved;
-                done.push((conversation.id, conversation.thread.clone()));
+                // Where another call of theirs is on the line, its end decides.
+                if conversation.on_line.is_empty() {
+                    conversation.status = Status::Resolved;
+                }
+                done.push((conversation.id, conversation.thread.clone(), conversation.is_open()));
             }
         }
         done.sort_unstable();
-        for (id, thread) in done {
-            if self.open.get(&(client, thread.clone())) == Some(&id) {
-                self.open.remove(&(client, thread));
+        for (id, thread, open) in done {
+            let key = (client, thread);
+            if !open && self.open.get(&key) == Some(&id) {
+                self.open.remove(&key);
             }
             self.touch(id, now);
         }
@@ -218,14 +289,36 @@ fn call_id(contact: &Contact) -> &str {
         .map_or(&contact.key.0, |rest| rest.trim_start_matches('/'))
 }
 
+/// When a call was over as far as is known, that began then.
+fn over_at(call: &Call, began_at: Timestamp) -> Timestamp {
+    call.ended_at().unwrap_or(began_at).max(began_at)
+}
+
+/// It was thought missed and rang on elsewhere; now it is over and missed, and the client was talked to meanwhile:
+/// whatever settled it did so too soon.
+fn rang_on(before: &Call, after: &Call, began_at: Timestamp, reached_at: Option<Timestamp>) -> bool {
+    let missed = before.is_owed() && after.is_owed() && before.ended_at() != after.ended_at();
+    missed && reached_at.is_some_and(|reached| (began_at..over_at(after, began_at)).contains(&reached))
+}
+
+/// Nobody of ours is to be waited for in it any more.
+fn is_over(call: &Call) -> bool {
+    call.ended_at().is_some() || call.is_owed()
+}
+
 /// One more missed call: a callback where none is owed, else one more reason for the one that is.
-fn owe(conversation: &mut Conversation, at: Timestamp) {
-    match conversation.callback.as_mut().filter(|callback| callback.done_at.is_none()) {
+fn owe(conversation: &mut Conversation, began_at: Timestamp, over_at: Timestamp) {
+    let last = Some(over_at);
+    match conversation.callback.as_mut().filter(|callback| callback.is_pending()) {
         Some(callback) => {
             callback.missed += 1;
-            callback.since = callback.since.min(at);
+            callback.since = callback.since.min(began_at);
+            callback.last = callback.last.max(last);
         }
-        None => conversation.callback = Some(Callback { attempts: 0, missed: 1, since: at, done_at: None }),
+        None => {
+            let since = began_at;
+            conversation.callback = Some(Callback { attempts: 0, missed: 1, since, last, done_at: None });
+        }
     }
 }
 

@@ -46,7 +46,10 @@ impl Desk<'_> {
         kept.reached_at = kept.reached_at.max(gone.reached_at);
         kept.value = kept.value.max(gone.value);
         kept.owner = kept.owner.take().or(gone.owner);
-        kept.known_by = kept.known_by.take().or(gone.known_by);
+        if kept.known_by.is_none() || kept.wrote_at < gone.wrote_at {
+            (kept.known_by, kept.wrote_at) = (gone.known_by.or(kept.known_by.take()), gone.wrote_at);
+        }
+        kept.talks.join(&gone.talks);
         kept.won_back_at = kept.won_back_at.max(gone.won_back_at);
         join_wishes(&mut kept.preferences, gone.preferences);
         kept.rev += 1;
@@ -176,6 +179,7 @@ impl Desk<'_> {
         gone.continued_in = Some(older);
         gone.callback = None;
         gone.clocks.clear();
+        gone.on_line.clear();
         let Some(kept) = self.known.conversations.get_mut(&older) else { return };
         kept.status = kept.status.min(was.status);
         kept.priority = kept.priority.max(was.priority);
@@ -192,6 +196,7 @@ impl Desk<'_> {
         kept.assigned_at = kept.assigned_at.into_iter().chain(was.assigned_at).min();
         kept.answered_at = kept.answered_at.into_iter().chain(was.answered_at).min();
         kept.last_answer_at = kept.last_answer_at.max(was.last_answer_at);
+        kept.on_line.extend(was.on_line);
         kept.callback = owed(kept.callback.take(), was.callback);
         // Ids sort by arrival.
         kept.last_entry = kept.last_entry.max(was.last_entry);
@@ -249,6 +254,7 @@ fn owed(one: Option<Callback>, other: Option<Callback>) -> Option<Callback> {
             attempts: one.attempts + other.attempts,
             missed: one.missed + other.missed,
             since: one.since.min(other.since),
+            last: one.last.max(other.last),
             done_at: None,
         }),
         (Some(one), Some(other)) => Some(if one.done_at.is_none() { one } else { other }),

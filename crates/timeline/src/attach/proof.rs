@@ -4,7 +4,7 @@ use contact::{Act, Actor, ClientId, Deed, Event, Identifier, Introduction, Level
 use identity::{Conflict, POLICY};
 use jiff::Timestamp;
 
-use super::{Desk, blank_client};
+use super::Desk;
 use crate::model::{Claim, Holder};
 
 impl Desk<'_> {
@@ -46,7 +46,7 @@ impl Desk<'_> {
     /// Another system of ours knows them: its word is proof, but merges nobody.
     pub(super) fn take_introduction(&mut self, event: &Event, said: &Introduction, by: &str, now: Timestamp) {
         let id = self.survivor(said.client);
-        self.known.clients.entry(id).or_insert_with(|| blank_client(id, event, now));
+        self.meet_client(id, event, now);
         self.note_client(id);
         for identifier in std::iter::once(&said.known_as).chain(&said.identifiers).cloned() {
             match self.known.holders.get(&identifier).copied() {

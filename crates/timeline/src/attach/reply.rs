@@ -277,7 +277,9 @@ impl Desk<'_> {
             let client = self.known.conversations.get(&conversation).and_then(|row| row.client);
             self.reached_by_us(client, at, now);
             if let Some(client) = reply.client.and_then(|client| self.known.clients.get_mut(&client)) {
-                client.known_by = Some(by.to_owned());
+                if client.wrote_at.is_none_or(|last| last <= at) {
+                    (client.known_by, client.wrote_at) = (Some(by.to_owned()), Some(at));
+                }
                 let id = client.id;
                 self.clients.note(id);
             }

@@ -15,8 +15,10 @@ use routing::promise::Fact;
 
 use super::{Desk, Mode};
 use crate::clock::Clock;
-use crate::model::{Agent, Callback, Conversation, FeedKind, Reservation, ReservationState, Status};
-use crate::policy::RULES;
+use crate::model::{
+    Agent, Announcement, Callback, Client, Conversation, FeedKind, Reservation, ReservationState, Status,
+};
+use crate::policy::{Policy, RULES};
 
 /// What a conversation was like when it was last looked at, as far as anything follows from its changing.
 #[derive(Clone, Default)]
@@ -172,26 +174,19 @@ impl Desk<'_> {
     pub(super) fn decide_work(&mut self, event: &Event, now: Timestamp) {
         let (begun, stirred) = (std::mem::take(&mut self.begun), std::mem::take(&mut self.stirred));
         let Mode::Live(policy) = self.mode else { return };
-        let by = || Actor::Policy(format!("{RULES}/{}", policy.rules.version()));
         for id in begun {
             let Some(row) = self.known.conversations.get(&id) else { continue };
             let client = row.client.and_then(|client| self.known.clients.get(&client));
-            let decision = policy.route(event, client, now);
-            if decision.is_usual() {
-                continue;
+            if let Some(act) = way(policy, row, event, client, now) {
+                self.decide(event, &format!("route:{id}"), act, now);
             }
-            let mut row = row.clone();
-            route(&mut row, &decision, event.occurred_at, now);
-            let deadlines = reckoned(&row, &policy.calendars);
-            let deed = Deed::Route { conversation: id, decision, deadlines };
-            self.decide(event, &format!("route:{id}"), Act { by: by(), deed }, now);
         }
         for id in stirred {
             let Some(row) = self.known.conversations.get(&id) else { continue };
             for deadline in reckoned(row, &policy.calendars) {
                 let what = format!("reckon:{}:{id}", deadline.promise.as_str());
                 let deed = Deed::Reckon { conversation: id, deadline };
-                self.decide(event, &what, Act { by: by(), deed }, now);
+                self.decide(event, &what, Act { by: rules(policy), deed }, now);
             }
         }
     }
@@ -224,14 +219,17 @@ impl Desk<'_> {
         at: Timestamp,
         now: Timestamp,
     ) {
+        let mut due_at = None;
         self.change_conversation(id, now, |row| {
             if let Some(clock) = row.clocks.get_mut(&promise) {
                 clock.tell(notice, at);
+                due_at = clock.due_at();
             }
         });
         let id = self.meant(id);
         let rev = self.known.conversations.get(&id).map_or(0, |row| row.rev);
-        self.tell(FeedKind::Deadline, id.uuid(), rev);
+        let told = Announcement { promise, notice, due_at };
+        self.announce(FeedKind::Deadline, id.uuid(), rev, Some(told));
     }
 
     pub(super) fn take_snooze(&mut self, id: ConversationId, until: Timestamp, now: Timestamp) {
@@ -256,7 +254,8 @@ impl Desk<'_> {
         self.change_conversation(id, now, |row| {
             row.status = Status::Open;
             if row.callback.as_ref().is_none_or(|callback| callback.done_at.is_some()) {
-                row.callback = Some(Callback { attempts: 0, missed: 0, since: now, done_at: None });
+                row.callback =
+                    Some(Callback { attempts: 0, missed: 0, since: now, last: None, done_at: None });
             }
         });
     }
@@ -407,6 +406,28 @@ impl Desk<'_> {
         self.agents.insert(row.name.clone());
         self.tell(FeedKind::Agent, id, rev);
     }
+}
+
+fn rules(policy: &Policy) -> Actor {
+    Actor::Policy(format!("{RULES}/{}", policy.rules.version()))
+}
+
+/// What the rules say about a conversation that this event began; `None` where that is the usual.
+pub(crate) fn way(
+    policy: &Policy,
+    row: &Conversation,
+    event: &Event,
+    client: Option<&Client>,
+    now: Timestamp,
+) -> Option<Act> {
+    let decision = policy.route(event, client, now);
+    if decision.is_usual() {
+        return None;
+    }
+    let mut row = row.clone();
+    route(&mut row, &decision, event.occurred_at, now);
+    let deadlines = reckoned(&row, &policy.calendars);
+    Some(Act { by: rules(policy), deed: Deed::Route { conversation: row.id, decision, deadlines } })
 }
 
 /// Changes where an agent is, and what follows from it.

@@ -10,13 +10,13 @@ use timeline::{Arrival, Callback, ContactState, Status};
 
 use crate::memory::{Memory, at};
 
-const OLENA: Option<&str> = Some("+380441234567");
+pub(crate) const OLENA: Option<&str> = Some("+380441234567");
 
-fn fact(call: &str, from: Option<&str>, when: Timestamp, change: CallChange) -> Arrival {
+pub(crate) fn fact(call: &str, from: Option<&str>, when: Timestamp, change: CallChange) -> Arrival {
     fact_of(Direction::Inbound, call, from, when, change)
 }
 
-fn fact_of(
+pub(crate) fn fact_of(
     direction: Direction,
     call: &str,
     client: Option<&str>,
@@ -55,11 +55,11 @@ fn fact_of(
     Arrival { event, payload, recorded_at: when }
 }
 
-fn ringing() -> CallChange {
+pub(crate) fn ringing() -> CallChange {
     CallChange { state: Some(CallState::Ringing), ..CallChange::default() }
 }
 
-fn ended(outcome: Outcome, talked_s: u32) -> CallChange {
+pub(crate) fn ended(outcome: Outcome, talked_s: u32) -> CallChange {
     CallChange {
         state: Some(CallState::Ended),
         outcome: Some(outcome),
@@ -95,7 +95,7 @@ fn a_missed_call_is_one_entry_and_one_open_conversation_with_a_callback() {
     assert_eq!(conversations[0].status, Status::Open);
     assert_eq!(
         conversations[0].callback,
-        Some(Callback { attempts: 0, missed: 1, since: at(0, 0), done_at: None })
+        Some(Callback { attempts: 0, missed: 1, since: at(0, 0), last: Some(at(0, 21)), done_at: None })
     );
     let content: serde_json::Value = serde_json::from_str(&entries[0].content).unwrap();
     assert_eq!(content["call_id"], "CA1");
@@ -112,7 +112,10 @@ fn five_missed_calls_are_one_callback_and_a_talk_settles_it() {
         memory.take(missed(&format!("CA{nth}"), OLENA, nth));
     }
     assert_eq!(memory.open().len(), 1);
-    assert_eq!(memory.owed(), [&Callback { attempts: 0, missed: 5, since: at(0, 0), done_at: None }]);
+    assert_eq!(
+        memory.owed(),
+        [&Callback { attempts: 0, missed: 5, since: at(0, 0), last: Some(at(4, 21)), done_at: None }]
+    );
 
     let busy = fact_of(Direction::Outbound, "out1", OLENA, at(10, 0), ended(Outcome::Busy, 0));
     memory.take(vec![busy]);
@@ -122,7 +125,10 @@ fn five_missed_calls_are_one_callback_and_a_talk_settles_it() {
     assert!(memory.owed().is_empty() && memory.open().is_empty(), "reached: nothing waits");
 
     memory.take(missed("CA9", OLENA, 30));
-    assert_eq!(memory.owed(), [&Callback { attempts: 0, missed: 1, since: at(30, 0), done_at: None }]);
+    assert_eq!(
+        memory.owed(),
+        [&Callback { attempts: 0, missed: 1, since: at(30, 0), last: Some(at(30, 21)), done_at: None }]
+    );
 }
 
 #[test]
@@ -168,7 +174,10 @@ fn a_call_whose_caller_is_told_late_joins_what_its_client_has_open() {
     assert_eq!((memory.open().len(), memory.owed().len()), (2, 2));
     memory.take(vec![fact("CA2", OLENA, at(1, 5), ringing())]);
     assert_eq!(memory.open().len(), 1, "one open conversation a client and thread");
-    assert_eq!(memory.owed(), [&Callback { attempts: 0, missed: 2, since: at(0, 0), done_at: None }]);
+    assert_eq!(
+        memory.owed(),
+        [&Callback { attempts: 0, missed: 2, since: at(0, 0), last: Some(at(1, 21)), done_at: None }]
+    );
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod acquainted;
 mod apart;
 mod calls;
 mod desks;
 mod floor;
+mod lines;
 mod lived;
 mod mails;
 mod memory;

@@ -40,6 +40,19 @@ fn assignee(floor: &Floor, id: ConversationId) -> Option<&str> {
 }
 
 #[test]
+fn what_is_too_much_for_one_turn_is_offered_in_the_next() {
+    let mut floor = floor();
+    let chats: Vec<ConversationId> = (0..300).map(|visitor| floor.line(0, visitor)).collect();
+    floor.hire(1, "anna", &["default"], &[], 280);
+    let first = floor.turn(2);
+    assert!(first.more && floor.offers().len() == 256, "{first:?}");
+    let second = floor.turn(2);
+    assert!(!second.more && floor.offers().len() == 280, "{second:?}");
+    let asked = |id: &&ConversationId| floor.offers().iter().any(|offer| offer.conversation == **id);
+    assert_eq!(chats.iter().filter(asked).count(), 280, "each once");
+}
+
+#[test]
 fn a_contact_is_offered_to_one_who_is_here_serves_its_queue_and_has_its_skills_and_room() {
     let mut floor = floor();
     floor.hire(0, "anna", &["default"], &["uk"], 1);
@@ -140,7 +153,7 @@ fn an_offer_ends_at_its_second_and_who_is_silent_twice_is_away() {
     assert_eq!(floor.turn(10).next, Some(second(30)));
     floor.turn(29);
     assert_eq!(asked(&floor), was(&[("anna", Pending)]));
-    assert!(matches!(refusal(floor.accept(30, "anna").unwrap_err()), Refusal::Conflict { .. }), "too late");
+    assert!(matches!(refusal(floor.accept(30, "anna").unwrap_err()), Refusal::TooLate(_)), "too late");
     floor.turn(31);
     assert_eq!(asked(&floor), was(&[("anna", TimedOut), ("ben", Pending)]));
     assert_eq!((floor.agent("anna").missed, floor.agent("anna").presence), (1, Presence::Available));
@@ -201,7 +214,7 @@ impl Floor {
         conversation: ConversationId,
     ) {
         let late = self.does(at, agent, Deed::Accept { reservation, conversation }).unwrap_err();
-        assert!(matches!(refusal(late), Refusal::Conflict { owner: None, .. }));
+        assert!(matches!(refusal(late), Refusal::TooLate(_)));
     }
 }
 

@@ -159,12 +159,15 @@ fn both_owed_callbacks_of_two_who_are_one_are_one_and_are_two_again() {
     let [one, two] = [holder(&memory, &number(1)), holder(&memory, &number(2))];
     let younger = memory.open().into_iter().find(|row| row.client == Some(two)).unwrap().id;
     let merge = merge(&mut memory, 4, one, two);
-    let owed = |missed, minute| Callback { attempts: 0, missed, since: at(minute, 0), done_at: None };
-    assert_eq!((memory.open().len(), memory.owed()), (1, vec![&owed(3, 1)]));
+    let owed = |missed, first, last| {
+        let (since, last) = (at(first, 0), Some(at(last, 0)));
+        Callback { attempts: 0, missed, since, last, done_at: None }
+    };
+    assert_eq!((memory.open().len(), memory.owed()), (1, vec![&owed(3, 1, 3)]));
     let gone = &memory.rows.conversations[&younger];
     assert_eq!((gone.status, gone.continued_in), (Status::Resolved, Some(memory.open()[0].id)));
 
-    let answered_after_all = call(5, "call2", Some(number(2)), Some(contact::Outcome::Answered));
+    let talk = call(5, "call5", Some(number(2)), Some(contact::Outcome::Answered));
     let person = |arrival: timeline::Arrival| {
         let mut event = arrival.event;
         if let contact::Content::Call(change) = &mut event.content {
@@ -175,14 +178,14 @@ fn both_owed_callbacks_of_two_who_are_one_are_one_and_are_two_again() {
     };
     memory.act(deed(6, Deed::Assign { conversation: younger, to: Some("mia".to_owned()) })).unwrap();
     assert_eq!(memory.open()[0].assignee.as_deref(), Some("mia"), "who names the younger means the older");
-    memory.take(vec![person(answered_after_all)]);
+    memory.take(vec![person(talk)]);
     assert_eq!(memory.owed(), Vec::<&Callback>::new(), "a talk settles what was owed before");
 
     memory.take(vec![missed(7, number(2)), missed(8, number(1))]);
     undo(&mut memory, 9, merge);
     let by =
         |client| memory.open().into_iter().find(|row| row.client == Some(client)).unwrap().callback.clone();
-    assert_eq!((by(one), by(two)), (Some(owed(2, 1)), Some(owed(1, 7))), "nobody talked to the first");
+    assert_eq!((by(one), by(two)), (Some(owed(2, 1, 8)), Some(owed(1, 7, 7))), "nobody talked to the first");
     assert_eq!(memory.replayed().everything(), memory.everything());
 }
 

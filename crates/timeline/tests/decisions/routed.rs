@@ -1,7 +1,8 @@
 //! To whom a conversation goes: what rules decide, and that it stands in the log.
 
-use contact::{Deed, Priority, PromiseKind};
+use contact::{ClientId, ConversationId, Deed, MergeId, Outcome, Priority, PromiseKind};
 use serde_json::json;
+use timeline::Conversation;
 
 use crate::floor::{Floor, policy, second};
 use crate::memory::Memory;
@@ -113,6 +114,75 @@ fn a_conversation_is_routed_once_and_keeps_its_way_though_the_rules_change() {
     let second = floor.mail(6, 2);
     assert_eq!(queue(&floor, first), "letters", "an answer is about the same matter");
     assert_eq!((queue(&floor, second), routes(&floor)), ("post".to_owned(), 2));
+    floor.replays();
+}
+
+/// One who is nobody in particular and one who is valued, and what makes them one.
+fn two_callers() -> (Floor, [ClientId; 2], Deed) {
+    let mut floor = Floor::new(policy(rules(), json!({}), json!({})));
+    floor.hire(0, "kay", &["key-accounts"], &["contracts"], 1);
+    floor.introduce(1, &number(1), "usual", None);
+    floor.introduce(2, &number(2), "vip", None);
+    let clients = [1, 2].map(|nth| floor.memory.rows.holders[&number(nth).identifier().unwrap()].0);
+    let [survivor, absorbed] = clients;
+    (floor, clients, Deed::Merge { survivor, absorbed, reason: "her voice".to_owned() })
+}
+
+fn undo(floor: &mut Floor, at: i64, merge: MergeId) {
+    floor.does(at, "boss", Deed::Unmerge { merge, reason: "they are two".to_owned() }).unwrap();
+}
+
+/// The one conversation of this client.
+fn of(floor: &Floor, client: ClientId) -> Conversation {
+    let rows = floor.memory.rows.conversations.values();
+    let rows: Vec<_> = rows.filter(|row| row.client == Some(client) && row.continued_in.is_none()).collect();
+    let [row] = rows[..] else { panic!("{rows:?}") };
+    row.clone()
+}
+
+/// How often its way was decided.
+fn ways(floor: &Floor, id: ConversationId) -> usize {
+    let decided = floor.decisions();
+    let of = |deed: &Deed| matches!(deed, Deed::Route { conversation, .. } if *conversation == id);
+    decided.iter().filter(|(_, deed)| of(deed)).count()
+}
+
+#[test]
+fn what_is_a_conversation_of_its_own_when_two_are_apart_again_goes_the_way_the_rules_say() {
+    let (mut floor, [one, other], joined) = two_callers();
+    let merge = floor.does(10, "boss", joined.clone()).unwrap().merge;
+    let first = floor.missed(20, 1);
+    assert_eq!(floor.missed(30, 2), first, "one client, one matter");
+    let before = routes(&floor);
+    undo(&mut floor, 50, merge);
+    let row = of(&floor, other);
+    assert_eq!((of(&floor, one).id, row.id == first), (first, false));
+    assert_eq!((ways(&floor, row.id), routes(&floor)), (1, before + 1), "the other keeps its way");
+    let routing = row.routing.clone().unwrap();
+    assert_eq!((routing.rule.as_deref(), row.queue.as_str()), (Some("vip-calls"), "key-accounts"));
+    assert_eq!(row.due_at, Some(second(330)), "promised from the call on");
+    floor.replays();
+    floor.turns(60);
+    assert_eq!(floor.offer_to("kay").unwrap().conversation, row.id);
+
+    // Joined and undone once more it has its way, and nobody asks again.
+    let merge = floor.does(70, "boss", joined).unwrap().merge;
+    undo(&mut floor, 80, merge);
+    let again = of(&floor, other);
+    assert_eq!((again.id, again.routing, ways(&floor, row.id)), (row.id, Some(routing), 1));
+    floor.replays();
+}
+
+#[test]
+fn of_what_was_over_when_two_are_apart_again_no_rule_is_asked() {
+    let (mut floor, [_, other], joined) = two_callers();
+    let merge = floor.does(10, "boss", joined).unwrap().merge;
+    let first = floor.missed(20, 1);
+    let talk = told::call(floor.next(), "talk", Some(number(2)), Some(Outcome::Answered));
+    assert_eq!(floor.begins(30, talk), first);
+    undo(&mut floor, 50, merge);
+    let row = of(&floor, other);
+    assert_eq!((row.is_open(), ways(&floor, row.id), &row.routing), (false, 0, &None));
     floor.replays();
 }
 

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use contact::{Channel, ConversationId, Deed, Presence, ReservationId};
+use routing::testing::Chance;
 use serde_json::json;
 use timeline::turn::Roster;
 use timeline::{FeedKind, ReservationState, Status};
@@ -21,27 +22,6 @@ const POINT_S: i64 = 6;
 const VALUED: i64 = 40;
 /// The longest anybody works on something.
 const LONGEST_WORK: i64 = 240;
-
-/// SplitMix64: chance that is the same every time.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn from(&mut self, least: i64, most: i64) -> i64 {
-        least + (self.next() % (most - least + 1) as u64) as i64
-    }
-
-    fn percent(&mut self, share: u64) -> bool {
-        self.next() % 100 < share
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happens {
@@ -108,12 +88,12 @@ impl Day {
             let skills: &[&str] = if number % 4 == 3 { &[] } else { &["letters"] };
             let room: Vec<_> = self.room.iter().map(|(channel, room)| (*channel, *room)).collect();
             self.floor.engage(0, &agent, &["default"], skills, &room);
-            let mut at = self.chance.from(1, 40);
+            let mut at = self.chance.between(1, 40);
             self.plan(at, Happens::Appears { agent: agent.clone(), there: true });
             self.plan(at, Happens::Connects { agent: agent.clone(), open: true });
             while at < until {
-                at += self.chance.from(200, 1_500);
-                let back = at + self.chance.from(5, 150);
+                at += self.chance.between(200, 1_500);
+                let back = at + self.chance.between(5, 150);
                 let rests = self.chance.percent(40);
                 let go = |open| match rests {
                     true => Happens::Appears { agent: agent.clone(), there: open },
@@ -135,9 +115,9 @@ impl Day {
         let mut at = 60;
         for number in 0..contacts {
             // Bursts and lulls, in all a little less than what the agents can do.
-            at += if number % 300 < 120 { self.chance.from(0, 2) } else { self.chance.from(1, 6) };
-            let client = (self.chance.next() % CLIENTS) as usize;
-            let channel = match self.chance.next() % 4 {
+            at += if number % 300 < 120 { self.chance.between(0, 2) } else { self.chance.between(1, 6) };
+            let client = (self.chance.roll() % CLIENTS) as usize;
+            let channel = match self.chance.roll() % 4 {
                 0 => Channel::Phone,
                 1 => Channel::Email,
                 _ => Channel::Chat,
@@ -162,7 +142,7 @@ impl Day {
             Happens::Accepts { agent, reservation, conversation } => {
                 let taken = self.floor.does(at, &agent, Deed::Accept { reservation, conversation });
                 if taken.is_ok() {
-                    let done = at + self.chance.from(60, LONGEST_WORK);
+                    let done = at + self.chance.between(60, LONGEST_WORK);
                     self.plan(done, Happens::Works { agent, conversation });
                 }
             }
@@ -218,13 +198,13 @@ impl Day {
             if item.kind == FeedKind::Reservation && item.rev == 1 {
                 let row = self.floor.memory.rows.reservations[&ReservationId::from_uuid(item.id)].clone();
                 let (agent, reservation, conversation) = (row.agent, row.id, row.conversation);
-                match self.chance.next() % 100 {
+                match self.chance.roll() % 100 {
                     0..84 => {
-                        let at = at + self.chance.from(1, 15);
+                        let at = at + self.chance.between(1, 15);
                         self.plan(at, Happens::Accepts { agent, reservation, conversation });
                     }
                     84..91 => {
-                        let at = at + self.chance.from(1, 15);
+                        let at = at + self.chance.between(1, 15);
                         self.plan(at, Happens::Declines { agent, reservation, conversation });
                     }
                     // Too late, and never.
@@ -272,7 +252,7 @@ impl Day {
             };
             at = at.max(soonest);
             // Mostly somebody looks after each thing that happens, and sometimes only after a few.
-            let together = if self.chance.percent(20) { self.chance.from(1, 4) } else { 1 };
+            let together = if self.chance.percent(20) { self.chance.between(1, 4) } else { 1 };
             for _ in 0..together {
                 if self.plan.peek().is_some_and(|Reverse((when, ..))| *when <= at) {
                     let Some(Reverse((_, _, what))) = self.plan.pop() else { break };
@@ -280,11 +260,11 @@ impl Day {
                 }
             }
             // Somebody is a little late now and then, and new every so often.
-            let late = if self.chance.percent(5) { self.chance.from(1, 3) } else { 0 };
+            let late = if self.chance.percent(5) { self.chance.between(1, 3) } else { 0 };
             at += late;
             let which = usize::from(self.chance.percent(30));
             let mut roster = std::mem::take(&mut self.rosters[which]);
-            if self.chance.next().is_multiple_of(400) {
+            if self.chance.roll().is_multiple_of(400) {
                 let mut fresh = Roster::default();
                 self.floor.turn_of(&mut roster, at);
                 self.floor.turn_of(&mut fresh, at);

@@ -44,12 +44,16 @@ impl Tx for Turn<'_> {
         Ok(self.0.work(of, now))
     }
 
-    async fn to_wake(&mut self, now: Timestamp, limit: usize) -> Result<Vec<ConversationId>, StoreError> {
+    async fn to_wake(
+        &mut self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Timestamp)>, StoreError> {
         let rows = self.0.rows.conversations.values();
         let mut wakes: Vec<_> =
             rows.filter_map(|row| Some((row.wake_at?, row.id))).filter(|(at, _)| *at <= now).collect();
         wakes.sort_unstable();
-        Ok(wakes.into_iter().map(|(_, id)| id).take(limit).collect())
+        Ok(wakes.into_iter().map(|(at, id)| (id, at)).take(limit).collect())
     }
 
     async fn feed_items(&mut self, after: i64, limit: usize) -> Result<Vec<FeedItem>, StoreError> {
@@ -116,10 +120,13 @@ impl Memory {
             (open(row) || rests) && ids.contains(&row.conversation)
                 || open(row) && !rows.conversations.contains_key(&row.conversation)
         };
+        let everybody: Vec<_> = rows.agents.values().cloned().collect();
         let known_by = conversations.iter().filter_map(|row| rows.clients.get(&row.client?));
         Work {
             agents,
-            known_by: known_by.filter_map(|row| Some((row.id, row.known_by.clone()?))).collect(),
+            known_by: known_by
+                .filter_map(|row| Some((row.id, row.acquaintance(&everybody)?.to_owned())))
+                .collect(),
             reservations: sorted(rows.reservations.values().filter(theirs), |row| row.id),
             conversations,
         }

@@ -13,7 +13,7 @@ use super::caller::Caller;
 use crate::config::{Config, Wrong};
 use crate::lock::{self, DataLock};
 use crate::pipe::frame;
-use crate::{demo, wire};
+use crate::{demo, storeroom, wire};
 
 /// Until a house that starts is ready: its first start makes the store and the streams.
 const START: Duration = Duration::from_secs(60);
@@ -81,7 +81,7 @@ pub(super) async fn keys(
     config: &Config,
     names: &[(&str, Role)],
 ) -> anyhow::Result<BTreeMap<String, Caller>> {
-    let store = wire::open_store(config).await?;
+    let store = storeroom::open_store(config).await?;
     let mut keys = BTreeMap::new();
     for (name, role) in names {
         let file = format!("demo-token-{name}");
