@@ -28,6 +28,11 @@ fn the_console_copes_with_what_goes_wrong() {
 }
 
 #[test]
+fn the_console_keeps_up_when_many_wait() {
+    told("console-load.test.mjs");
+}
+
+#[test]
 fn everybody_can_use_the_console() {
     told("console-access.test.mjs");
 }

@@ -1,30 +1,13 @@
 // Everybody can use it: by keyboard, with a screen reader, on a small screen, in a customer's colours
 // (WCAG 2.2 AA).
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
+import { faultsOf } from './axe.mjs';
 import { SOURCE, standIn } from './desk.mjs';
-import { Site } from './site.mjs';
+import { desk, site, toDesks, visitor } from './visit.mjs';
 import { eventually } from './wait.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-
-let site, desk, visitor;
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
-beforeEach(async () => {
-    desk = await standIn([site.url]);
-    site.desk = desk.url;
-    visitor = await site.visitor();
-});
-afterEach(async () => {
-    await visitor?.leave();
-    await desk?.end();
-});
+toDesks(standIn);
 
 // What axe finds; the animation must have ended, or it sees half-transparent text.
 async function faults(tab) {
@@ -36,15 +19,7 @@ async function faults(tab) {
                 .map(one => one.finished),
         ),
     );
-    if (!(await tab.page.evaluate(() => 'axe' in window))) await tab.page.evaluate(AXE);
-    const { violations } = await tab.page.evaluate(
-        tags => window.axe.run({ runOnly: { type: 'tag', values: tags } }),
-        RULES,
-    );
-    return violations.map(
-        one =>
-            `${one.impact} ${one.id}: ${one.nodes.map(node => `${node.target} ${node.failureSummary}`).join('; ')}`,
-    );
+    return faultsOf(tab.page);
 }
 
 const focused = tab =>

@@ -2,53 +2,25 @@
 // light and in the dark (WCAG 2.2 AA).
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { after, afterEach, before, test } from 'node:test';
-import { Agent, House } from './console.mjs';
-import { Site } from './site.mjs';
+import { test } from 'node:test';
+import { faultsOf } from './axe.mjs';
+import { agent as sits, desk, inOneHouse, token } from './shift.mjs';
 import { becomes, eventually } from './wait.mjs';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const ASSETS = new URL('../../crates/console/assets/', import.meta.url);
 
-// Nothing here changes what the house holds, so one house is enough.
-let site, desk, token;
-let agents = [];
-before(async () => {
-    site = await Site.open();
-    desk = await House.open();
-    token = await desk.hire('olena', 'supervisor');
+inOneHouse(async () => {
     await desk.call('+380441234567', { name: 'Олена Коваль' });
     await desk.mail('olena@example.com', { name: 'Олена Коваль', subject: 'Broken chair', text: 'It wobbles.' });
     await desk.chat('Is anybody there?', { user: 'olena', phone: '+380441234567', email: 'olena@example.com' });
 });
-after(async () => {
-    await site?.close();
-    await desk?.end();
-});
-afterEach(async () => {
-    const complaints = agents.flatMap(agent => agent.complaints);
-    await Promise.all(agents.map(agent => agent.leaves()));
-    agents = [];
-    assert.deepEqual(complaints, []);
-});
 
-async function agent(options) {
-    const one = await Agent.at(site, desk, token, options);
-    agents.push(one);
-    return one;
-}
+const agent = options => sits(token, options);
 
 async function faults({ page }) {
-    // axe is put in by the browser's own door: the page's policy lets in no script from elsewhere.
-    if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(AXE);
     // What is still moving is half transparent.
     await page.evaluate(() => Promise.all(document.getAnimations().map(one => one.finished)));
-    const { violations } = await page.evaluate(tags => window.axe.run({ runOnly: { type: 'tag', values: tags } }), RULES);
-    return violations.map(
-        one => `${one.impact} ${one.id}: ${one.nodes.map(node => `${node.target} ${node.failureSummary}`).join('; ')}`,
-    );
+    return faultsOf(page);
 }
 
 // Every page there is, one after the other, each as a person finds it.
@@ -73,8 +45,16 @@ async function* pages(olena) {
     if (await toCard.isVisible()) {
         await toCard.click();
         yield 'the card alone';
-        await page.locator('.from-card').click();
     }
+    await olena.card.getByRole('button', { name: 'Change the hours' }).click();
+    yield 'hours that are being changed';
+    await page.keyboard.press('Escape');
+    await olena.card.getByRole('button', { name: 'Take apart' }).first().click();
+    await page.locator('dialog').waitFor();
+    yield 'what taking apart means';
+    await page.keyboard.press('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
+    if (await page.locator('.from-card').isVisible()) await page.locator('.from-card').click();
     await page.locator('.find').click();
     await page.getByRole('searchbox').fill('Олена');
     await page.locator('dialog .row').first().waitFor();
@@ -135,6 +115,9 @@ for (const locale of ['en-GB', 'uk-UA', 'ru-RU']) {
         await becomes(seen, nothing);
         await olena.page.locator('.to-card').click();
         await olena.card.locator('#who').waitFor();
+        await becomes(seen, nothing);
+        await olena.card.locator('.hours button').click();
+        await olena.card.locator('form.hours').waitFor();
         await becomes(seen, nothing);
         await olena.page.goto(`${desk.url}/console/#/board`);
         await olena.page.locator('.tile').first().waitFor();
@@ -260,7 +243,7 @@ test('every word is there in every language, in all its forms, and none is left 
     const asked = [...text.matchAll(/\bt\(\s*'(\w+)'/g)].map(([, key]) => key);
     assert.ok(asked.length > 150, `${asked.length}`);
     for (const key of asked) assert.ok(key in tables.en.table, `no words for ${key}`);
-    const made = ['channel', 'status', 'level', 'trust', 'call', 'fate', 'promise', 'stage', 'role', 'presence', 'profile', 'by', 'say', 'key'];
+    const made = ['channel', 'status', 'level', 'trust', 'call', 'fate', 'promise', 'stage', 'role', 'presence', 'profile', 'by', 'say', 'key', 'problem', 'hours'];
     const left = keys('en').filter(key => !new RegExp(`'${key}'`).test(text) && !made.some(prefix => key.startsWith(`${prefix}_`)));
     assert.deepEqual(left, []);
 });

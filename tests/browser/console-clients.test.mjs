@@ -1,36 +1,12 @@
 // What an agent sees of clients: their history, who else they may be, how they want to be reached, their mails.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { Agent, House } from './console.mjs';
+import { test } from 'node:test';
+import { faultsOf } from './axe.mjs';
 import { SOURCE } from './desk.mjs';
-import { Site } from './site.mjs';
+import { agent, desk, inHousesOfTheirOwn, site, token } from './shift.mjs';
 import { becomes, eventually } from './wait.mjs';
 
-let site, desk, token;
-let agents = [];
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
-beforeEach(async () => {
-    desk = await House.open();
-    site.desk = desk.url;
-    token = await desk.hire('olena', 'supervisor');
-});
-afterEach(async () => {
-    // Everything ran under the policy the page is served with.
-    const complaints = agents.flatMap(agent => agent.complaints);
-    await Promise.all(agents.map(agent => agent.leaves()));
-    agents = [];
-    await desk?.end();
-    assert.deepEqual(complaints, []);
-});
-
-async function agent(as = token, options) {
-    const one = await Agent.at(site, desk, as, options);
-    agents.push(one);
-    return one;
-}
+inHousesOfTheirOwn();
 
 test('one person over three channels is one timeline, and can be looked at channel by channel', async () => {
     const olena = await (await agent()).comes();
@@ -171,4 +147,95 @@ test('a mail is shown where nothing of it can run or call home', async () => {
         olena.page.getByRole('button', { name: /logo\.png/ }).click(),
     ]);
     assert.equal(saved.suggestedFilename(), 'logo.png');
+});
+
+test('a client’s hours are changed by keyboard, kept on the server, and what is wrong is said at its field', async () => {
+    await desk.chat('Hello, it is Ivan', { user: 'ivan' });
+    const olena = await (await agent(token, { timezoneId: 'Europe/Kyiv' })).comes();
+    await olena.opens('Ivan');
+    const hours = olena.card.getByTestId('hours');
+    await olena.says(hours, 'At any time');
+    const change = olena.card.getByRole('button', { name: 'Change the hours' });
+    await change.focus();
+    const { keyboard } = olena.page;
+    await keyboard.press('Enter');
+    const [from, until, zone] = ['From', 'Until', 'Time zone'].map(name => olena.card.getByLabel(name, { exact: true }));
+    await becomes(() => from.evaluate(node => node === document.activeElement), true);
+    await becomes(() => zone.inputValue(), 'Europe/Kyiv');
+    // Esc leaves it as it was, and goes back to where one came from.
+    await keyboard.press('Escape');
+    await becomes(() => change.evaluate(node => node === document.activeElement), true);
+    assert.ok(olena.page.url().includes('/conversation/'), 'the conversation is still open');
+    await keyboard.press('Enter');
+    await from.fill('20:00');
+    await until.fill('06:30');
+    await zone.fill('Mars/Base');
+    await keyboard.press('Enter');
+    await olena.says(olena.card.locator('#hours-zone-problem'), /no such time zone.*`Mars\/Base` is no time zone/s);
+    await becomes(() => zone.getAttribute('aria-invalid'), 'true');
+    await becomes(() => zone.getAttribute('aria-describedby'), 'hours-zone-problem');
+    assert.deepEqual(await faultsOf(olena.page), []);
+    // What happens meanwhile takes nothing from what is being written.
+    await desk.chat('Are you there?', { user: 'ivan' });
+    await olena.says(olena.entries.last(), /Are you there\?/);
+    await becomes(() => from.inputValue(), '20:00');
+    await zone.fill('Asia/Tokyo');
+    await until.fill('20:00');
+    await keyboard.press('Enter');
+    await olena.says(olena.card.locator('#hours-to-problem'), /another minute/);
+    await becomes(() => until.getAttribute('aria-invalid'), 'true');
+    await becomes(() => zone.getAttribute('aria-invalid'), null);
+    await until.fill('06:30');
+    await keyboard.press('Enter');
+    await olena.says(hours, 'Between 20:00 and 06:30 the next day, Asia/Tokyo');
+    await olena.says(olena.page.getByTestId('polite'), /The hours are kept/);
+    await becomes(() => change.evaluate(node => node === document.activeElement), true);
+    const [{ id }] = (await desk.ask('/v1/clients')).items;
+    const kept = async () => (await desk.ask(`/v1/clients/${id}/card`)).preferences.hours;
+    assert.deepEqual(await kept(), { zone: 'Asia/Tokyo', from: '20:00', to: '06:30' });
+    await change.click();
+    await olena.card.getByRole('button', { name: 'At any time' }).click();
+    await olena.says(hours, 'At any time');
+    assert.equal(await kept(), null);
+});
+
+test('who was made one is taken apart again, by who may, after being told what that means', async () => {
+    await desk.mail('olena@example.com', { name: 'Olena', subject: 'Broken chair', text: 'It wobbles.' });
+    // Signed in on the site, which says whose address it is: a policy makes them one.
+    await desk.chat('Is anybody there?', { user: 'olena', email: 'olena@example.com' });
+    const [olena, mia] = [await (await agent()).comes(), await (await agent(await desk.hire('mia'))).comes()];
+    for (const one of [olena, mia]) {
+        await one.opens('Is anybody there?');
+        await one.says(one.page.getByTestId('merges'), /signed token.*signed-token\/1/s);
+        await eventually('one history', async () => (await one.page.locator('.entry').count()) === 2);
+    }
+    await mia.says(mia.page.getByTestId('merges'), /A supervisor can take them apart/);
+    assert.equal(await mia.page.getByRole('button', { name: 'Take apart' }).count(), 0);
+    await olena.page.getByTestId('merges').getByRole('button', { name: 'Take apart' }).click();
+    const asked = olena.page.getByRole('dialog', { name: 'Make two clients of this one again?' });
+    await olena.says(asked, /signed-token\/1.*as if they had never been made one/s);
+    assert.deepEqual(await faultsOf(olena.page), []);
+    assert.ok(await asked.getByRole('button', { name: 'Take apart' }).isDisabled(), 'nothing without a reason');
+    // Thought better of: nothing has happened.
+    await asked.getByRole('button', { name: 'Cancel' }).click();
+    await asked.waitFor({ state: 'detached' });
+    assert.equal((await desk.ask('/v1/clients')).items.length, 1);
+    await olena.page.getByTestId('merges').getByRole('button', { name: 'Take apart' }).click();
+    await asked.getByLabel('Why').fill('A family with one mailbox.');
+    await olena.page.keyboard.press('Enter');
+    await asked.waitFor({ state: 'detached' });
+    await olena.says(olena.page.getByTestId('polite'), /two clients again/);
+    await becomes(() => olena.page.evaluate(() => document.activeElement.id), 'card');
+    await becomes(async () => (await desk.ask('/v1/clients')).items.length, 2);
+    // Everybody who looks sees it: the chat alone, whose client they were made of before, and the way to them.
+    for (const one of [olena, mia]) {
+        await eventually('one of two histories', async () => (await one.entries.count()) === 1);
+        await one.says(one.entries, /Is anybody there\?/);
+        await one.opens('Broken chair');
+        await one.says(one.page.getByTestId('merges'), /Taken apart on/);
+        await one.says(one.entries, /It wobbles/);
+        await one.page.getByTestId('merges').getByRole('link', { name: 'The other client' }).click();
+        await one.page.locator('main[data-client]').waitFor();
+        await one.says(one.entries, /Is anybody there\?/);
+    }
 });

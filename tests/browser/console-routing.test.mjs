@@ -1,8 +1,8 @@
 // Work that comes to agents by itself: offers, calls that ring, deadlines, callbacks, figures.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { Agent, House } from './console.mjs';
-import { Site } from './site.mjs';
+import { test } from 'node:test';
+import { House } from './console.mjs';
+import { agent as sits, desk, inHousesOfTheirOwn, token } from './shift.mjs';
 import { becomes, eventually } from './wait.mjs';
 
 class Promising extends House {
@@ -22,27 +22,11 @@ phone = 20
 `;
 }
 
-let site, desk;
-let agents = [];
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
-beforeEach(async () => {
-    desk = await Promising.open();
-});
-afterEach(async () => {
-    const complaints = agents.flatMap(agent => agent.complaints);
-    await Promise.all(agents.map(agent => agent.leaves()));
-    agents = [];
-    await desk?.end();
-    assert.deepEqual(complaints, []);
-});
+inHousesOfTheirOwn(Promising);
 
-async function agent(name, options) {
-    const one = await Agent.at(site, desk, await desk.hire(name, 'supervisor'), options);
-    agents.push(one);
-    return one.comes();
+// A supervisor, with the page open.
+async function agent(name) {
+    return (await sits(name === 'olena' ? token : await desk.hire(name, 'supervisor'))).comes();
 }
 
 // Says in the profile what they can take, and that they are here.
@@ -94,6 +78,28 @@ test('what somebody else took is offered no more', async () => {
     await mia.page.getByRole('button', { name: 'Claim' }).click();
     await mia.says(mia.page.getByTestId('owner'), 'With: you');
     await eventually('it is gone', async () => (await offers(olena).count()) === 0);
+});
+
+test('an offer that ended while it was being accepted is said to be over', async () => {
+    const olena = await agent('olena');
+    await works(olena, { queues: 'chats', chat: '2' });
+    await desk.chat('Is anybody there?', { user: 'ivan' });
+    await olena.says(offers(olena), /Is anybody there\?/);
+    // It is declined by the same agent at another computer, and the page does not know yet.
+    await olena.page.route('**/accept', async route => {
+        const decline = route.request().url().replace('/accept', '/decline');
+        const headers = { authorization: `Bearer ${token}`, 'idempotency-key': 'elsewhere' };
+        assert.equal((await fetch(decline, { method: 'POST', headers })).status, 204);
+        await route.continue();
+    });
+    const refused = olena.page.waitForResponse(/\/accept/);
+    await offers(olena).getByRole('button', { name: 'Accept' }).click();
+    assert.equal((await (await refused).json()).type, '/problems/too-late');
+    await eventually('it is gone', async () => (await offers(olena).count()) === 0);
+    const trouble = olena.page.locator('.list .trouble');
+    await olena.says(trouble, /Too late: the offer is over\..*this offer is over/s);
+    await trouble.getByRole('button', { name: 'Close' }).click();
+    await becomes(() => trouble.count(), 0);
 });
 
 test('a call that rings at our telephone shows who it is, without taking the focus', async () => {

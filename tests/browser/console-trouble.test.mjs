@@ -1,25 +1,13 @@
 // What goes wrong: servers that die, lines that fall silent, tokens that are taken back. Nothing typed is lost.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { Agent, House } from './console.mjs';
-import { Site } from './site.mjs';
+import { beforeEach, test } from 'node:test';
+import { agent, desk, inHousesOfTheirOwn } from './shift.mjs';
 import { becomes, eventually } from './wait.mjs';
 
-let site, desk, olena, token;
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
+let olena;
+inHousesOfTheirOwn();
 beforeEach(async () => {
-    desk = await House.open();
-    token = await desk.hire('olena', 'supervisor');
-    olena = await Agent.at(site, desk, token);
-});
-afterEach(async () => {
-    const { complaints } = olena;
-    await olena.leaves();
-    await desk?.end();
-    assert.deepEqual(complaints, []);
+    olena = await agent();
 });
 
 const trouble = () => olena.page.locator('.composer .trouble');
@@ -104,7 +92,7 @@ test('a position of another feed makes the page read everything anew', async () 
     await desk.call('+380441234567', { name: 'Before' });
     const asked = [];
     let refuse = 0;
-    await olena.page.route('**/v1/events', route => {
+    await olena.page.route(/\/v1\/events/, route => {
         const position = route.request().headers()['last-event-id'] ?? null;
         asked.push(position);
         if (position === null || refuse === 0) return route.continue();
@@ -169,4 +157,52 @@ test('what is refused is said where it was tried, and the rest goes on', async (
     await olena.composer.fill('Will call');
     await olena.page.getByText('Reply', { exact: true }).click();
     await becomes(() => olena.composer.inputValue(), 'Hello?');
+});
+
+test('what an agent is refused is said in their language, and in the server’s words beneath', async () => {
+    const mia = await desk.hire('mia', 'supervisor');
+    const petro = await (await agent(await desk.hire('petro'), { locale: 'uk-UA' })).comes();
+    const { page } = petro;
+    const place = at => page.locator(`${at} .trouble`);
+    const says = async (at, ours, theirs) => {
+        await petro.says(place(at), ours);
+        await petro.says(place(at).locator('small[lang=en]'), theirs);
+    };
+    const ask = async (path, body) => {
+        const headers = { authorization: `Bearer ${mia}`, 'content-type': 'application/json', 'idempotency-key': path };
+        assert.ok((await fetch(desk.url + path, { method: 'POST', headers, body: body && JSON.stringify(body) })).ok, path);
+    };
+
+    // By telephone nothing can be written.
+    await desk.call('+380441234567', { name: 'Missed' });
+    await petro.opens('Missed');
+    await page.getByText('Відповідь', { exact: true }).click();
+    await petro.composer.fill('Алло?');
+    await page.getByRole('button', { name: 'Надіслати' }).click();
+    await says('.composer', /відповісти письмово не можна/, /nobody can be answered in writing over phone\/line/);
+
+    // Somebody else was faster by the moment the request took.
+    await page.route('**/claim', async route => {
+        await ask(new URL(route.request().url()).pathname);
+        await route.continue();
+    });
+    await page.getByRole('button', { name: 'Взяти' }).first().click();
+    await says('.head', /Уже веде mia\./, 'mia has this conversation already');
+    // It is hers now, and not an agent's to give away.
+    await page.locator('.deeds summary', { hasText: 'Передати' }).click();
+    await page.locator('.deeds').getByRole('button', { name: 'Нікому' }).click();
+    await says('.head', /Ваша роль цього не дозволяє/, /this needs the role supervisor/);
+
+    // The store is away.
+    await page.route('**/resolve', route =>
+        route.fulfill({ status: 503, contentType: 'application/problem+json', body: '{"type":"about:blank","detail":"the store is away at the moment; try again"}' }),
+    );
+    await page.getByRole('button', { name: 'Вирішено' }).click();
+    await says('.head', /Сервер зараз не може цього зробити. Нічого не втрачено/, /the store is away/);
+
+    // A proxy has nothing to say but its status.
+    await page.unroute('**/resolve');
+    await page.route('**/resolve', route => route.fulfill({ status: 418, contentType: 'text/html', body: '<h1>No</h1>' }));
+    await page.getByRole('button', { name: 'Вирішено' }).click();
+    await petro.says(place('.head'), 'Сервер відповів 418.');
 });

@@ -53,6 +53,20 @@ export class House extends Frontdesk {
         return this.run(['simulate', 'phone', story, '--from', from, '--count', String(count), ...named]);
     }
 
+    // So many others call in vain, several at once.
+    async flood(count, from = 0) {
+        let next = from;
+        const lane = async () => {
+            while (next < from + count) {
+                const number = next;
+                next += 1;
+                const call = { CallSid: `CA${String(number).padStart(32, '0')}`, From: `+38050${1e6 + number}`, To: '+380800500500' };
+                await this.hook({ ...call, Direction: 'inbound', CallStatus: 'no-answer', CallDuration: '0' });
+            }
+        };
+        await Promise.all(Array.from({ length: 8 }, lane));
+    }
+
     // What a telephone system tells in the middle of a call, signed as Twilio does.
     async hook(fields) {
         const url = `${this.url}/hooks/phone/line`;

@@ -1,36 +1,11 @@
 // An agent's day, told to a real browser and the built program.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { Agent, House } from './console.mjs';
+import { test } from 'node:test';
 import { SOURCE } from './desk.mjs';
-import { Site } from './site.mjs';
+import { agent, desk, inHousesOfTheirOwn, site, token } from './shift.mjs';
 import { becomes } from './wait.mjs';
 
-let site, desk, token;
-let agents = [];
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
-beforeEach(async () => {
-    desk = await House.open();
-    site.desk = desk.url;
-    token = await desk.hire('olena', 'supervisor');
-});
-afterEach(async () => {
-    // Everything ran under the policy the page is served with.
-    const complaints = agents.flatMap(agent => agent.complaints);
-    await Promise.all(agents.map(agent => agent.leaves()));
-    agents = [];
-    await desk?.end();
-    assert.deepEqual(complaints, []);
-});
-
-async function agent(as = token, options) {
-    const one = await Agent.at(site, desk, as, options);
-    agents.push(one);
-    return one;
-}
+inHousesOfTheirOwn();
 
 test('a token lets in, a wrong one does not, and nothing of it stays behind', async () => {
     const olena = await agent();

@@ -1,25 +1,12 @@
 // What a visitor must be able to rely on, told to a real browser. Where FRONTDESK names the built program it
 // is told to that, otherwise to the stand-in.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { SOURCE, standing, token } from './desk.mjs';
-import { Site } from './site.mjs';
+import { desk, site, toDesks, visitor } from './visit.mjs';
 import { eventually } from './wait.mjs';
 
-let site, desk, visitor;
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
-beforeEach(async () => {
-    desk = await standing([site.url]);
-    site.desk = desk.url;
-    visitor = await site.visitor();
-});
-afterEach(async () => {
-    await visitor?.leave();
-    await desk?.end();
-});
+toDesks(standing);
 
 test('a line is sent, acknowledged and answered', async () => {
     const tab = await visitor.tab();

@@ -1,26 +1,14 @@
 // The widget by itself, against the stand-in, in moods that a real server is seldom in.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { SOURCE, standIn, token } from './desk.mjs';
-import { Site, WIDGET } from './site.mjs';
+import { WIDGET } from './site.mjs';
+import { desk, site, toDesks, visitor } from './visit.mjs';
 import { eventually } from './wait.mjs';
 
-let site, desk, visitor;
-before(async () => {
-    site = await Site.open();
-});
-after(() => site?.close());
-beforeEach(async () => {
-    desk = await standIn([site.url]);
-    site.desk = desk.url;
-    visitor = await site.visitor();
-});
-afterEach(async () => {
-    await visitor?.leave();
-    await desk?.end();
-});
+toDesks(standIn);
 
 const ids = async () => (await desk.seen()).messages.map(frame => frame.id);
 const hellos = async () => (await desk.seen()).hellos;

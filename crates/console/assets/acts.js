@@ -3,7 +3,8 @@ import { write } from './api.js';
 import { announce, changed, desk } from './desk.js';
 import { called } from './format.js';
 import { go } from './route.js';
-import { learn, loadTimeline, readMe, refreshCard } from './sync.js';
+import { learn } from './known.js';
+import { loadTimeline, readMe, refreshCard } from './reads.js';
 import { t } from './words.js';
 
 // Runs `act` for `place`, unless something runs there. Gives whether it succeeded.
@@ -16,8 +17,7 @@ export async function run(place, act) {
         await act();
         return true;
     } catch (problem) {
-        const owner = problem.owner ? ` ${t('problem_owner', { owner: problem.owner })}` : '';
-        desk.problems.set(place, problem.message + owner);
+        desk.problems.set(place, problem);
         return false;
     } finally {
         desk.busy.delete(place);
@@ -56,7 +56,7 @@ export const next = () =>
     run('next', async () => {
         const { conversation } = await write('POST', '/v1/me/next');
         if (!conversation) {
-            desk.problems.set('next', t('nobody_suits'));
+            desk.problems.set('next', { message: t('nobody_suits') });
             return;
         }
         learn(conversation);
@@ -65,18 +65,29 @@ export const next = () =>
     });
 
 export const accept = offer =>
-    run(`offer:${offer.id}`, async () => {
-        const conversation = await write('POST', `/v1/reservations/${offer.id}/accept`);
-        desk.offers.delete(offer.id);
+    answer(offer, 'accept', conversation => {
         learn(conversation);
         go('conversation', conversation.id);
     });
 
-export const decline = offer =>
-    run(`offer:${offer.id}`, async () => {
-        await write('POST', `/v1/reservations/${offer.id}/decline`);
+export const decline = offer => answer(offer, 'decline', () => {});
+
+async function answer(offer, verb, then) {
+    const place = `offer:${offer.id}`;
+    desk.problems.delete('offers');
+    const done = await run(place, async () => {
+        const answer = await write('POST', `/v1/reservations/${offer.id}/${verb}`);
         desk.offers.delete(offer.id);
+        then(answer);
     });
+    const problem = desk.problems.get(place);
+    if (done || problem?.isOpen !== false) return;
+    // An offer that is over goes, and with it the place where that could be said.
+    desk.offers.delete(offer.id);
+    desk.problems.delete(place);
+    desk.problems.set('offers', problem);
+    changed();
+}
 
 export const presence = presence =>
     run('me', async () => {
@@ -90,8 +101,8 @@ export const profile = profile =>
         await readMe();
     });
 
-export const change = (client, what) =>
-    run(`card:${client}`, async () => {
+export const change = (client, what, place = `card:${client}`) =>
+    run(place, async () => {
         await write('PATCH', `/v1/clients/${client}`, what);
         await refreshCard(client);
     });
@@ -100,6 +111,16 @@ export const merge = (client, other, reason) =>
     run(`candidate:${other}`, async () => {
         await write('POST', `/v1/clients/${client}/merge`, { client: other, reason });
         announce(t('say_merged'));
+        desk.merges.delete(client);
+        await refreshCard(client);
+        await loadTimeline(`client:${client}`, { again: true });
+    });
+
+export const undo = (client, merge, reason) =>
+    run(`merge:${merge}`, async () => {
+        await write('POST', `/v1/merges/${merge}/undo`, { reason });
+        announce(t('say_unmerged'));
+        desk.merges.delete(client);
         await refreshCard(client);
         await loadTimeline(`client:${client}`, { again: true });
     });

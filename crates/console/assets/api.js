@@ -1,22 +1,10 @@
 // One request to the public API. Whatever goes wrong is a Problem with a sentence for a person.
+import { Problem } from './problem.js';
 import { current, keep, kept } from './session.js';
-import { t } from './words.js';
 
 // How long an answer may take; the server gives up at 30 s itself.
 const PATIENCE = 35e3;
 const UNANSWERED = 'unanswered';
-
-export class Problem extends Error {
-    constructor(status, { detail, title, field, owner, type } = {}) {
-        super(detail || title || t('problem_status', { status }));
-        Object.assign(this, { status, field, owner, type });
-    }
-
-    // Nobody knows whether it was done: the same request may be sent again under its key.
-    get isOpen() {
-        return this.status === 0 || this.status >= 500;
-    }
-}
 
 export const read = (path, options) => ask('GET', path, options);
 export const write = (method, path, body) => ask(method, path, { body });
@@ -68,7 +56,7 @@ async function answered(method, path, { headers = {}, body, signal }) {
             credentials: 'omit',
         });
     } catch {
-        throw new Problem(0, { detail: t('problem_unreachable') });
+        throw new Problem(0);
     }
     if (answer.ok) return answer;
     let said = {};

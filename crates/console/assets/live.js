@@ -9,12 +9,15 @@ const SILENCE = 40e3;
 const FIRST_PAUSE = 500,
     LONGEST_PAUSE = 15e3;
 const CONNECT_WITHIN = 20e3;
+// No more than somebody can look at.
+const SCREEN = '?screen=true';
 
 // Told of everything: `state` ('connecting' | 'live' | 'away' | 'refused'), `fresh` (the stream began anew, so
-// what is known is to be read again), `back` (it goes on where it was), `event`.
+// what is known is to be read again), `back` (it goes on where it was), `skipped` (we were too slow, and a part was
+// left out), `event`.
 export class Live {
     constructor(tell) {
-        Object.assign(this, { tell, last: null, stopped: false, pause: FIRST_PAUSE, wake: () => {} });
+        Object.assign(this, { tell, last: null, query: SCREEN, stopped: false, pause: FIRST_PAUSE, wake: () => {} });
         this.hurry = () => {
             if (document.visibilityState === 'visible') this.wake();
         };
@@ -61,7 +64,7 @@ export class Live {
         try {
             const headers = { authorization: `Bearer ${current()}`, accept: 'text/event-stream' };
             if (this.last !== null) headers['last-event-id'] = this.last;
-            const answer = await fetch('/v1/events', {
+            const answer = await fetch(`/v1/events${this.query}`, {
                 headers,
                 signal: abort.signal,
                 cache: 'no-store',
@@ -69,7 +72,9 @@ export class Live {
             });
             if (answer.status === 401 || answer.status === 403) throw Object.assign(new Error(), { refused: true });
             if (answer.status === 400) {
-                // Our place is of another feed: begin at the present and read everything anew.
+                // Our place is of another feed: begin at the present and read everything anew. If we named none, it is
+                // a server of another release, which has one stream for everybody.
+                if (this.last === null) this.query = '';
                 this.last = null;
                 this.pause = FIRST_PAUSE;
             }
@@ -81,7 +86,10 @@ export class Live {
             else this.tell.fresh();
             const read = parser(({ id, event, data }) => {
                 if (id) this.last = id;
-                this.tell.event(event, JSON.parse(data));
+                // The place alone moves on: nothing of it was for us.
+                if (data === null) return;
+                if (event === 'skipped') this.tell.skipped();
+                else this.tell.event(event, JSON.parse(data));
             });
             const text = new TextDecoder();
             for (const reader = answer.body.getReader(); ; ) {

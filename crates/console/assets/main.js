@@ -1,12 +1,14 @@
 // The page, from its beginning: who we are, what is known, what is drawn.
 //
 // Order of reading: `session` and `api` (one request), `sse` and `live` (the line), `desk` (what is known), `sync`
-// (keeping it so), `acts` (what an agent does), `route`, `keys`; then `views`, `app` first.
+// (keeping it so, by what it `reads` and what is `heard`), `acts` (what an agent does), `route`, `keys`; then `views`,
+// `app` first.
 import { forget, desk, onChange, changed } from './desk.js';
 import { html, render } from './html.js';
 import { listen } from './keys.js';
+import { readMe } from './reads.js';
 import { begin, current, drop, keep, kept, keptNames, leave } from './session.js';
-import { readMe, start, stop } from './sync.js';
+import { start, stop } from './sync.js';
 import { t } from './words.js';
 import { App } from './views/app.js';
 import { SignIn } from './views/signin.js';

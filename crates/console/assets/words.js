@@ -37,5 +37,7 @@ export function t(key, values = {}) {
     return words.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+export const has = key => key in TABLES[language];
+
 // For words of the server that may be new to us: their translation, or the word itself.
 export const said = (prefix, word) => TABLES[language][`${prefix}_${word}`] ?? String(word ?? '').replaceAll('_', ' ');

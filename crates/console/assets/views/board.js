@@ -4,6 +4,7 @@ import { html, useEffect, useState } from '../html.js';
 import { moment, number, share, span, time } from '../format.js';
 import { said, t } from '../words.js';
 import { Plot } from './plot.js';
+import { Trouble } from './trouble.js';
 
 // The figures are read again so often.
 const AGAIN = 10e3;
@@ -23,7 +24,7 @@ export function Board() {
                 const found = await read(HOURS[period], by);
                 if (!gone) [show(found), say(null)];
             } catch (problem) {
-                if (!gone) say(problem.message);
+                if (!gone) say(problem);
             }
         };
         look();
@@ -43,7 +44,7 @@ export function Board() {
                 ${['queue', 'channel', 'agent', 'segment'].map(one => html`<option value=${one} key=${one}>
                     ${t(`by_${one}`)}</option>`)}</select></label>
         </div>
-        ${problem && html`<p class="trouble" role="alert">${problem}</p>`}
+        <${Trouble} problem=${problem} />
         ${figures ? html`<${Figures} figures=${figures} by=${by} />` : !problem && html`<p class="empty">
             ${t('reading')}</p>`}
     </main>`;

@@ -28,7 +28,7 @@ function Candidate({ client, candidate }) {
         try {
             show(await read(`/v1/clients/${client.id}/merge?client=${other.id}`));
         } catch (problem) {
-            desk.problems.set(place, problem.message);
+            desk.problems.set(place, problem);
         }
         changed();
     };

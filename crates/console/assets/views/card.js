@@ -4,10 +4,12 @@ import { desk } from '../desk.js';
 import { called, line, when } from '../format.js';
 import { html, useEffect, useState } from '../html.js';
 import { link } from '../route.js';
-import { loadCard, refreshCard } from '../sync.js';
+import { loadCard, refreshCard } from '../reads.js';
 import { said, t } from '../words.js';
 import { Candidates } from './candidates.js';
+import { Hours } from './hours.js';
 import { Channel, Icon } from './icons.js';
+import { Merges } from './merges.js';
 import { Due } from './ticking.js';
 import { Trouble } from './trouble.js';
 import { Why } from './why.js';
@@ -28,7 +30,7 @@ export function Card({ client: id, conversation }) {
         ${id && !card && !desk.problems.has(`card:${id}`) && html`<p class="empty">${t('reading')}</p>`}
         ${card && html`<${Who} card=${card} /><${Trouble} at=${`card:${id}`} /><${Wishes} card=${card} />
             <${Candidates} client=${card.client} /><${Open} card=${card} but=${conversation?.id} />
-                <${Last} card=${card} />`}
+            <${Last} card=${card} /><${Merges} client=${card.client} />`}
         ${conversation?.routing && html`<${Why} conversation=${conversation} />`}
     </aside>`;
 }
@@ -99,9 +101,8 @@ function Wishes({ card }) {
                 <option value="">${t('no_wish')}</option>
                     ${[...new Set(['uk', 'ru', 'en', wishes.language].filter(Boolean))].map(one => html`<option value=${one} key=${one}>${one}</option>`)}
             </select></label>
-            ${wishes.hours && html`<p class="muted">
-                ${t('hours', { from: wishes.hours.from, to: wishes.hours.to, zone: wishes.hours.zone })}</p>`}
-        </div>`}
+        </div>
+        <${Hours} client=${client.id} hours=${wishes.hours ?? null} mayAct=${mayAct} />`}
     </section>`;
 }
 

@@ -3,7 +3,7 @@ import { desk } from '../desk.js';
 import { called } from '../format.js';
 import { html, useEffect } from '../html.js';
 import { link } from '../route.js';
-import { loadCard } from '../sync.js';
+import { loadCard } from '../reads.js';
 import { t } from '../words.js';
 import { Composer } from './composer.js';
 import { Icon } from './icons.js';

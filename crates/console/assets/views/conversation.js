@@ -4,7 +4,7 @@ import { desk, isMine, promise } from '../desk.js';
 import { called, moment } from '../format.js';
 import { html, useEffect } from '../html.js';
 import { link } from '../route.js';
-import { loadConversation, timelineKey } from '../sync.js';
+import { loadConversation, timelineKey } from '../reads.js';
 import { said, t } from '../words.js';
 import { Composer } from './composer.js';
 import { Channel, Icon } from './icons.js';

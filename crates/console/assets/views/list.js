@@ -1,11 +1,11 @@
 // What there is to do: what is offered to us, what is ours, who waits.
 import { accept, decline, next } from '../acts.js';
-import { changed, desk, mine, promise, queues, waiting } from '../desk.js';
+import { changed, desk, mine, promise, queues, SHOWN, waiting } from '../desk.js';
 import { called, line } from '../format.js';
-import { html } from '../html.js';
+import { html, useEffect } from '../html.js';
 import { link, route } from '../route.js';
-import { moreWaiting } from '../sync.js';
-import { said, t } from '../words.js';
+import { chooseQueue, moreWaiting, readAll } from '../reads.js';
+import { said, spoken, t } from '../words.js';
 import { Channel } from './icons.js';
 import { Due, Since, useClock } from './ticking.js';
 import { Trouble } from './trouble.js';
@@ -13,15 +13,25 @@ import { Trouble } from './trouble.js';
 export function List() {
     const [ours, waits] = [mine(), waiting()];
     const mayAct = desk.me?.role !== 'reader';
+    // Thousands may wait: the first of them are shown, and the next are read before these are gone.
+    useEffect(() => {
+        const isShort = desk.more !== null && waits.length < desk.shown;
+        if (isShort && !desk.busy.has('waiting') && !desk.problems.has('lists')) moreWaiting();
+    });
+    const showMore = () => {
+        desk.shown += SHOWN;
+        changed();
+    };
     return html`<nav class="list" id="list" aria-label=${t('list')} tabindex="-1">
-        <${Trouble} at="lists" />
+        <${Trouble} at="lists" again=${readAll} words=${t('again')} />
+        <${Trouble} at="offers" again=${dismiss} words=${t('close')} />
         <${Offers} />
         ${mayAct &&
         html`<section aria-labelledby="mine-title">
             <h2 id="mine-title">${t('mine')} <span class="count">${ours.length}</span></h2>
             ${ours.length
                 ? html`<ul class="rows">
-                    ${ours.map(one => html`<${Row} key=${one.id} conversation=${one} />`)}</ul>`
+                    ${ours.map(one => row(one, false))}</ul>`
                 : html`<p class="empty">${desk.known ? t('nothing_mine') : t('reading')}</p>`}
         </section>`}
         <section aria-labelledby="waiting-title">
@@ -35,32 +45,48 @@ export function List() {
             <${Trouble} at="next" />
             ${waits.length
                 ? html`<ol class="rows" data-testid="waiting">
-                    ${waits.map(one => html`<${Row} key=${one.id} conversation=${one} waits />`)}</ol>`
+                    ${waits.slice(0, desk.shown).map(one => row(one, true))}</ol>`
                 : html`<p class="empty">${desk.known ? t('nobody_waits') : t('reading')}</p>`}
-            ${desk.more && html`<button type="button" class="quiet wide" onClick=${moreWaiting}>
+            ${(desk.more || waits.length > desk.shown) && html`<button type="button" class="quiet wide" disabled=${desk.busy.has('waiting')} onClick=${showMore}>
                 ${t('more')}</button>`}
         </section>
     </nav>`;
+}
+
+function dismiss() {
+    desk.problems.delete('offers');
+    changed();
 }
 
 function Queues() {
     const names = queues();
     if (names.length < 2 && !desk.queue) return null;
     return html`<label class="queue"><span class="unseen">${t('queue')}</span>
-        <select value=${desk.queue} onChange=${event => { desk.queue = event.target.value; changed(); }}>
+        <select value=${desk.queue} onChange=${event => chooseQueue(event.target.value)}>
             <option value="">${t('all_queues')}</option>
             ${names.map(name => html`<option value=${name} key=${name}>${name}</option>`)}
         </select>
     </label>`;
 }
 
-function Row({ conversation, waits }) {
+// What was drawn of a conversation that did not change since is not drawn again.
+const drawn = new WeakMap();
+function row(conversation, waits) {
+    const now = route();
+    const isOpen = now.place === 'conversation' && now.id === conversation.id;
+    const as = `${waits} ${isOpen} ${spoken()}`;
+    const before = drawn.get(conversation);
+    if (before?.as === as) return before.row;
+    const row = html`<${Row} key=${conversation.id} conversation=${conversation} waits=${waits} isOpen=${isOpen} />`;
+    drawn.set(conversation, { as, row });
+    return row;
+}
+
+function Row({ conversation, waits, isOpen }) {
     const { id, client, channel, last_entry: last } = conversation;
     const running = promise(conversation);
     const due = running?.due_at ?? conversation.due_at;
     const since = conversation.waiting_since ?? (waits ? (conversation.opened_at ?? last?.occurred_at) : null);
-    const now = route();
-    const isOpen = now.place === 'conversation' && now.id === id;
     return html`<li>
         <a class=${`row ${conversation.status}`} href=${link('conversation', id)} aria-current=${isOpen ? 'page' : null} data-id=${id}>
             <span class="who">

@@ -6,6 +6,7 @@ import { letter, pictured, pictures } from '../letter.js';
 import { t } from '../words.js';
 import { Text } from './entry.js';
 import { Icon } from './icons.js';
+import { Trouble } from './trouble.js';
 
 export function Mail({ entry }) {
     const { content = {} } = entry;
@@ -28,12 +29,12 @@ function Letter({ entry }) {
     const [shown, show] = useState(new Map());
     const [problem, say] = useState(null);
     const files = pictured(content);
-    const fill = () => pictures(entry.contact, files).then(show, problem => say(problem.message));
+    const fill = () => pictures(entry.contact, files).then(show, say);
     return html`<div>
         ${files.length > 0 && shown.size === 0 && html`<p class="muted">
             ${t('pictures_hidden', { n: files.length })} <button type="button" class="quiet" onClick=${fill}>
             ${t('show_pictures')}</button></p>`}
-        ${problem && html`<p class="trouble" role="alert">${problem}</p>`}
+        <${Trouble} problem=${problem} />
         <iframe class="letter" title=${t('letter', { subject: content.subject || t('no_subject') })} sandbox="" srcdoc=${letter(content.html, shown)}></iframe>
     </div>`;
 }
@@ -50,13 +51,13 @@ function Files({ entry }) {
             to.click();
             setTimeout(() => URL.revokeObjectURL(url), 60e3);
         } catch (problem) {
-            say(problem.message);
+            say(problem);
         }
     };
     return html`<ul class="files" aria-label=${t('files')}>
         ${files.map(file => html`<li key=${file.sha256}><button type="button" onClick=${() => save(file)}>
             <${Icon} name="file" />${file.name ?? t('nameless_file')} <span class="muted">
             ${bytes(file.size)}</span></button></li>`)}
-        ${problem && html`<li class="trouble" role="alert">${problem}</li>`}
+        ${problem && html`<li><${Trouble} problem=${problem} /></li>`}
     </ul>`;
 }

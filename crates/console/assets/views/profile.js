@@ -24,10 +24,10 @@ export function Profile({ close }) {
     return html`<${Dialog} title=${t('profile')} close=${close}>
         <form class="fields" onSubmit=${save}>
             ${LISTS.map(name => html`<label key=${name}>
-                ${t(`profile_${name}`)}<input name=${name} maxlength="2000" value=${(known[name] ?? []).join(', ')} /></label>`)}
+                ${t(`profile_${name}`)}<input name=${name} maxlength="2000" defaultValue=${(known[name] ?? []).join(', ')} /></label>`)}
             <fieldset><legend>${t('profile_capacity')}</legend>
                 ${CHANNELS.map(channel => html`<label key=${channel}>
-                    ${t(`channel_${channel}`)}<input name=${channel} type="number" min="0" max="100" value=${known.capacity?.[channel] ?? ''} /></label>`)}
+                    ${t(`channel_${channel}`)}<input name=${channel} type="number" min="0" max="100" defaultValue=${known.capacity?.[channel] ?? ''} /></label>`)}
             </fieldset>
             <p class="muted">${t('profile_how')}</p>
             <${Trouble} at="profile" />

@@ -5,6 +5,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { go, link } from '../route.js';
 import { t } from '../words.js';
 import { Dialog } from './dialog.js';
+import { Trouble } from './trouble.js';
 
 // Typing pauses for so long before we ask.
 const PAUSE = 200;
@@ -25,7 +26,7 @@ export function Search({ close }) {
                 show(items);
                 say(null);
             } catch (problem) {
-                if (!abort.signal.aborted) say(problem.message);
+                if (!abort.signal.aborted) say(problem);
             }
         }, PAUSE);
         return () => {
@@ -43,7 +44,7 @@ export function Search({ close }) {
         <form onSubmit=${submit} role="search">
             <input ref=${box} type="text" role="searchbox" aria-label=${t('search_what')} placeholder=${t('search_what')} maxlength="100" autocomplete="off" value=${words} onInput=${event => set(event.target.value)} />
         </form>
-        ${problem && html`<p class="trouble" role="alert">${problem}</p>`}
+        <${Trouble} problem=${problem} />
         <p class="unseen" role="status">${found && t('found', { n: found.length })}</p>
         ${found && found.length === 0 && html`<p class="empty">${t('nobody_found')}</p>`}
         ${found?.length > 0 && html`<ul class="rows">${found.map(client => html`<li key=${client.id}>

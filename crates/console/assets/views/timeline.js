@@ -2,9 +2,10 @@
 import { desk, entries } from '../desk.js';
 import { day } from '../format.js';
 import { html, useEffect, useLayoutEffect, useRef } from '../html.js';
-import { loadTimeline } from '../sync.js';
+import { loadTimeline } from '../reads.js';
 import { t } from '../words.js';
 import { Entry } from './entry.js';
+import { Trouble } from './trouble.js';
 
 const CHANNELS = ['', 'phone', 'email', 'chat', 'desk'];
 
@@ -58,8 +59,7 @@ export function Timeline({ of, who, conversation }) {
         </div>
         <div class="timeline" ref=${box} onScroll=${scrolled} tabindex="0" role="region" aria-label=${t('history')}>
             ${timeline.next && html`<button type="button" class="quiet wide" disabled=${timeline.state === 'reading'} onClick=${earlier}>${t('earlier')}</button>`}
-            ${timeline.problem && html`<p class="trouble" role="alert"><span>
-                ${timeline.problem}</span> <button type="button" class="quiet" onClick=${() => loadTimeline(of, { again: true })}>${t('again')}</button></p>`}
+            <${Trouble} problem=${timeline.problem} again=${() => loadTimeline(of, { again: true })} words=${t('again')} />
             ${!list.length && !timeline.problem && html`<p class="empty">
                 ${timeline.state === 'reading' ? t('reading') : t('nothing_here')}</p>`}
             ${list.map(entry => {
