@@ -11,7 +11,7 @@ use memchr::memmem;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::http::Connection;
@@ -22,6 +22,9 @@ use crate::product::Product;
 
 /// Connections by which all of them ask and answer.
 const HANDS: usize = 32;
+/// What a console reads anew.
+const LISTS: [&str; 2] = ["/v1/conversations?waiting=true&limit=200", "/v1/reservations"];
+const NOT_AGAIN_FOR: Duration = Duration::from_secs(10);
 /// What stands before the number of the call an offer is about.
 const CALL: &[u8] = b"\"call_id\":\"";
 
@@ -57,12 +60,15 @@ pub(crate) struct Consoles {
 struct Heard {
     messages: AtomicUsize,
     bytes: AtomicUsize,
+    /// How often one of them read its lists again.
+    anew: AtomicUsize,
 }
 
 impl Consoles {
-    /// Messages so far, and bytes.
-    pub(crate) fn heard(&self) -> [f64; 2] {
-        [&self.heard.messages, &self.heard.bytes].map(|count| count.load(Ordering::Relaxed) as f64)
+    /// Messages so far, bytes, and how often one of them read its lists again.
+    pub(crate) fn heard(&self) -> [f64; 3] {
+        [&self.heard.messages, &self.heard.bytes, &self.heard.anew]
+            .map(|count| count.load(Ordering::Relaxed) as f64)
     }
 }
 
@@ -103,7 +109,9 @@ impl Crew {
         for (place, (name, token)) in self.agents.iter().enumerate() {
             let stream = listen(self.addr, token).await?;
             let mark = format!("\"agent\":\"{name}\"").into_bytes();
-            streams.spawn(watch(stream, place, mark, found.clone(), heard.clone()));
+            let (anew, skipped) = watch::channel(());
+            streams.spawn(read_anew(self.addr, token.clone(), place, skipped, heard.clone()));
+            streams.spawn(follow(stream, place, mark, found.clone(), heard.clone(), anew));
         }
         // A console counts once that it is open stands in the store.
         let token = desk.token()?;
@@ -178,11 +186,11 @@ async fn each(
     Ok(())
 }
 
-/// An open stream, read up to the end of its head.
+/// An open stream of a screen, read up to the end of its head.
 pub(crate) async fn listen(addr: SocketAddr, token: &str) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr).await.context("could not connect to the stream")?;
     let request = format!(
-        "GET /v1/events HTTP/1.1\r\nHost: bench.example\r\nAccept: text/event-stream\r\nAuthorization: Bearer {token}\r\n\r\n"
+        "GET /v1/events?screen=true HTTP/1.1\r\nHost: bench.example\r\nAccept: text/event-stream\r\nAuthorization: Bearer {token}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.context("could not ask for the stream")?;
     let mut head = Vec::new();
@@ -200,13 +208,37 @@ pub(crate) async fn drain(mut stream: TcpStream) {
     while matches!(stream.read(&mut buffer).await, Ok(read) if read > 0) {}
 }
 
+/// A console that was not told everything reads its lists again, as the agents' page does: after a pause, and
+/// not all the time.
+async fn read_anew(
+    addr: SocketAddr,
+    token: String,
+    place: usize,
+    mut skipped: watch::Receiver<()>,
+    heard: Arc<Heard>,
+) {
+    while skipped.changed().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(place as u64 % 20 * 100)).await;
+        skipped.mark_unchanged();
+        for path in LISTS {
+            let Ok(mut connection) = Connection::open(addr).await else { return };
+            if !matches!(connection.get(path, &token).await, Ok(200)) {
+                return;
+            }
+        }
+        heard.anew.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(NOT_AGAIN_FOR).await;
+    }
+}
+
 /// Tells of the offers to one agent until the stream ends.
-async fn watch(
+async fn follow(
     mut stream: TcpStream,
     agent: usize,
     mark: Vec<u8>,
     found: mpsc::Sender<Offer>,
     heard: Arc<Heard>,
+    anew: watch::Sender<()>,
 ) {
     let mut buffer = Vec::with_capacity(64 * 1024);
     while matches!(stream.read_buf(&mut buffer).await, Ok(read) if read > 0) {
@@ -216,6 +248,9 @@ async fn watch(
             let message = buffer.get(from..from + length).unwrap_or_default();
             from += length + 2;
             heard.messages.fetch_add(1, Ordering::Relaxed);
+            if is(message, b"event: skipped") {
+                anew.send_replace(());
+            }
             if let Some(offer) = offer(message, agent, &mark, seen)
                 && found.send(offer).await.is_err()
             {
@@ -227,9 +262,16 @@ async fn watch(
     }
 }
 
+/// Whether its head says so.
+fn is(message: &[u8], what: &[u8]) -> bool {
+    memmem::find(message.get(..message.len().min(96)).unwrap_or_default(), what).is_some()
+}
+
 /// The offer a message tells this agent of.
 fn offer(message: &[u8], agent: usize, mark: &[u8], seen: u64) -> Option<Offer> {
-    memmem::find(message.get(..message.len().min(96))?, b"event: reservation")?;
+    if !is(message, b"event: reservation") {
+        return None;
+    }
     memmem::find(message, mark)?;
     let data = memmem::find(message, b"data: ")? + 6;
     let data: Value = serde_json::from_slice(message.get(data..)?).ok()?;

@@ -1,8 +1,6 @@
 //! What a caller does: one act of the log, done by the timeline, told to everybody who follows.
 
-use contact::{
-    Act, Actor, Channel, Content, Deed, Direction, Event, EventKey, Invalid, SourceName, Trust, micros,
-};
+use contact::{Act, Actor, Channel, Deed, EventKey, Invalid, SourceName, micros};
 use timeline::act::{ActError, Acted, subject};
 use timeline::{Arrival, StoreError};
 
@@ -26,24 +24,11 @@ pub(crate) async fn perform(app: &App, caller: &Caller, asked: Asked, deed: Deed
 /// Does it in the name of an agent, whoever noticed that it is to be done.
 pub(crate) async fn done_by(app: &App, agent: &str, asked: Asked, deed: Deed) -> Result<Acted, ActError> {
     let Asked { id, at } = asked;
-    let event = Event {
-        key: EventKey { source: SourceName::new(Channel::Desk, "api").map_err(no_source)?, id },
-        contact: subject(&deed),
-        occurred_at: at,
-        received_at: at,
-        traceparent: None,
-        direction: Direction::Outbound,
-        trust: Trust::Verified,
-        from: None,
-        to: Vec::new(),
-        content: Content::Act(Box::new(Act { by: Actor::Agent(agent.to_owned()), deed })),
-        raw: None,
-    };
-    let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
+    let key = EventKey { source: SourceName::new(Channel::Desk, "api").map_err(no_source)?, id };
+    let event = timeline::act::event(key, Act { by: Actor::Agent(agent.to_owned()), deed }, at);
     // Asked for once and done at a later try, it was done later.
     let recorded_at = micros((app.clock)()).max(at);
-    let acted =
-        timeline::act(app.store.as_ref(), &app.policy, Arrival { event, payload, recorded_at }).await?;
+    let acted = timeline::act(app.store.as_ref(), &app.policy, Arrival::new(event, recorded_at)).await?;
     app.feed.wake(acted.feed_position);
     app.desk.acted(acted.feed_position);
     Ok(acted)

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::App;
 use crate::acts::perform;
 use crate::caller::{Agent, Caller};
-use crate::extract::{FromParams, Id, Params, Query};
-use crate::once::{self, Done, Write};
+use crate::extract::{FromParams, Id, On, Params, Query};
+use crate::once::{self, Done};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
 use crate::text::{Name, Text, given};
@@ -146,10 +146,7 @@ pub(crate) struct ChangeJson {
     params(("id" = String, Path, description = "The client's id, `cli_…`.")), request_body = ChangeJson,
     responses((status = 200, description = "The client as they are now.", body = ClientJson)))]
 async fn change(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ClientId>,
-    write: Write<once::Json<ChangeJson>>,
+    On(Agent(caller), app, id, write): On<Agent, ClientId, once::Json<ChangeJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(change), asked| {
@@ -247,10 +244,7 @@ pub(crate) struct NoteJson {
     params(("id" = String, Path, description = "The client's id, `cli_…`.")), request_body = NoteJson,
     responses((status = 201, description = "The entry that shows it.", body = EntryJson)))]
 async fn note(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ClientId>,
-    write: Write<once::Json<NoteJson>>,
+    On(Agent(caller), app, id, write): On<Agent, ClientId, once::Json<NoteJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(NoteJson { text: Text(text), conversation }), asked| {

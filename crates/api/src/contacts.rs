@@ -17,8 +17,8 @@ use crate::App;
 use crate::acts::perform;
 use crate::attachments::offered;
 use crate::caller::{Caller, Supervisor};
-use crate::extract::{FromParams, Id, Params, Query};
-use crate::once::{self, Done, Write};
+use crate::extract::{FromParams, Id, On, Params, Query};
+use crate::once::{self, Done};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
 use crate::text::Reason;
@@ -196,10 +196,7 @@ pub(crate) struct MoveJson {
     params(("id" = String, Path, description = "The contact's id, `con_…`.")), request_body = MoveJson,
     responses((status = 200, description = "The contact as it is now.", body = ContactJson)))]
 async fn move_to(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<ContactId>,
-    write: Write<once::Json<MoveJson>>,
+    On(Supervisor(caller), app, id, write): On<Supervisor, ContactId, once::Json<MoveJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(MoveJson { client, reason: Reason(reason) }), asked| {

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::App;
 use crate::acts::perform;
 use crate::caller::{Agent, Caller};
-use crate::extract::{FromParams, Id, Params, Query};
-use crate::once::{self, Done, Write};
+use crate::extract::{FromParams, Id, On, Params, Query};
+use crate::once::{self, Done};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
 use crate::text::Text;
@@ -184,10 +184,7 @@ pub(crate) struct ReplyJson {
         (status = 403, description = "The token's role is not enough, or the client does not want to be reached there (`/problems/unwanted-by-client`)."),
         (status = 409, description = "Nothing can be sent there, or a write with this key is being done.")))]
 async fn reply(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<once::Json<NewReplyJson>>,
+    On(Agent(caller), app, id, write): On<Agent, ConversationId, once::Json<NewReplyJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(NewReplyJson { text: Text(text) }), asked| {
@@ -223,7 +220,7 @@ async fn can_answer(app: &App, contact: ContactId) -> Result<(), Problem> {
     let page = Page { after: Some(above), limit: 1 };
     let entry = app.store.contacts(&FindContacts::default(), page).await?.pop();
     match entry.filter(|entry| entry.contact == Some(contact)) {
-        Some(entry) => app.desk.can_answer(&entry.source).map_err(Problem::conflict),
+        Some(entry) => app.desk.can_answer(&entry.source).map_err(Problem::no_way),
         None => Ok(()),
     }
 }

@@ -23,8 +23,7 @@ use crate::problem::Problem;
 
 /// The first thing sent: how long to wait before coming back, in milliseconds.
 const HELLO: Bytes = Bytes::from_static(b"retry: 2000\n\n");
-/// Sent when there is nothing else to send, so that nobody between us takes the line for dead.
-const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
+/// After so long a silence something is sent, so that nobody between us takes the line for dead.
 const QUIET: Duration = Duration::from_secs(15);
 /// How often it is asked whether the token is still good.
 const CHECK: Duration = Duration::from_secs(5);
@@ -39,12 +38,16 @@ pub(crate) struct EventsQuery {
     /// The last position seen: what follows is sent, from the beginning with `0`. The header
     /// `Last-Event-ID` goes before it. Without either the stream begins at the present.
     after: Option<i64>,
+    /// For a page before somebody's eyes: offers to others are left out, and what is more than a screen can show
+    /// (512 KiB a second in the long run) is skipped.
+    #[param(value_type = Option<bool>)]
+    screen: bool,
 }
 
 impl FromParams for EventsQuery {
     fn from_params(params: &mut Params) -> Result<Self, Problem> {
         let after = params.text("after").map(|text| position("after", &text)).transpose()?;
-        Ok(Self { after })
+        Ok(Self { after, screen: params.flag("screen")? })
     }
 }
 
@@ -61,10 +64,13 @@ impl FromParams for EventsQuery {
 ///   `breached`.
 /// - `reservation`: `{"reservation":…,"client":…}`
 /// - `agent`: `{"agent":…}`
+/// - `skipped`, only where `screen=true`: `{"after":…,"position":…}`. Of what lies between, only offers to the
+///   caller and calls at their telephones were told: what is shown is to be read anew.
 ///
-/// While an agent's stream is open they are connected. The stream ends when the token is revoked or we shut down; come back with
-/// `Last-Event-ID` and nothing is missed. A position beyond the head of the feed is refused: it is of
-/// another feed, so what the caller has is to be read anew.
+/// Changes in quick succession are told together, every 10 ms, and every 50 ms to a screen. While an agent's stream is open they are connected.
+/// The stream ends when the token is revoked or we shut down; come back with `Last-Event-ID` and nothing is missed.
+/// A position beyond the head of the feed is refused: it is of another feed, so what the caller has is to be read
+/// anew. An `id` may come without data, to say how far the feed is.
 #[utoipa::path(get, path = "/v1/events", tag = "live", operation_id = "followEvents",
     params(EventsQuery, ("Last-Event-ID" = Option<i64>, Header, description = "The last position seen.")),
     responses((status = 200, description = "The stream.", body = String, content_type = "text/event-stream")))]
@@ -75,11 +81,12 @@ async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Problem> {
     let after = last_event(&headers)?.or(query.after);
-    let subscription = app.feed.subscribe(after).await?;
+    let name = &caller.token.name;
+    let subscription = app.feed.subscribe(after, query.screen.then(|| name.clone())).await?;
     let mut check = tokio::time::interval_at(Instant::now() + CHECK, CHECK);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let answers = caller.token.role >= Role::Agent;
-    let console = answers.then(|| app.consoles.open(&caller.token.name));
+    let console = answers.then(|| app.consoles.open(name));
     let token = caller.token.id.clone();
     let stream = Stream { app, token, subscription, check, greeted: false, _console: console };
     let body = futures::stream::unfold(stream, async |mut stream| {
@@ -138,7 +145,7 @@ impl Stream {
                     }
                 }
                 chunk = self.subscription.next() => return Some(chunk),
-                () = &mut quiet => return Some(STILL_HERE),
+                () = &mut quiet => return Some(self.subscription.still_here()),
             }
         }
     }

@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use contact::Invalid;
 use url::form_urlencoded;
 
 use crate::App;
+use crate::once::{Body, Write};
 use crate::problem::Problem;
 
 /// No query of ours has more parameters; what has is refused unread.
@@ -99,6 +100,13 @@ impl FromParams for () {
     }
 }
 
+/// What some queries have more than others.
+impl<A: FromParams, B: FromParams> FromParams for (A, B) {
+    fn from_params(params: &mut Params) -> Result<Self, Problem> {
+        Ok((A::from_params(params)?, B::from_params(params)?))
+    }
+}
+
 /// The `{id}` of the path.
 pub(crate) struct Id<T>(pub(crate) T);
 
@@ -118,6 +126,27 @@ impl<T: FromStr<Err: Display>> FromRequestParts<App> for Named<T> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         from_path(parts, app, "name").await.map(Named)
+    }
+}
+
+/// A write on the one thing that the path names: who writes, the app, the `{id}`, what they say. They are judged in
+/// this order, so that a stranger is told nothing but that they are one.
+pub(crate) struct On<By, I, T = ()>(pub(crate) By, pub(crate) App, pub(crate) I, pub(crate) Write<T>);
+
+impl<By, I, T> FromRequest<App> for On<By, I, T>
+where
+    By: FromRequestParts<App, Rejection = Problem> + Send,
+    I: FromStr<Err: Display> + Send,
+    T: Body,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let by = By::from_request_parts(&mut parts, app).await?;
+        let Id(id) = Id::from_request_parts(&mut parts, app).await?;
+        let write = Write::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(On(by, app.clone(), id, write))
     }
 }
 

@@ -1,27 +1,25 @@
-//! The feed, live: one task reads the changes once, renders each once, and shares the bytes.
+//! The feed, live: who follows it is given every change as it happens, or as much as a screen can show.
+//!
+//! One task reads what is new and says how far the feed goes now. Everybody else stands at a position of their
+//! own and takes what follows out of the pages all share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use timeline::{FeedChange, Store, StoreError};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use timeline::{Store, StoreError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Clock;
-use crate::join::{Join, Need, Step};
 use crate::metrics::Subscribed;
+use crate::pages::Pages;
 use crate::problem::Problem;
-use crate::render::render;
+use crate::screen::{Found, Hurry, Screen, Screens};
 
-/// Changes read at once.
-const PAGE: usize = 256;
-/// Live frames kept for the slowest subscriber. One who falls further behind reads from the store
-/// until they are up again; nothing is lost.
-const RING: usize = 4_096;
 /// Streams open at once; the next one is told 503.
 const SUBSCRIBERS: usize = 2_048;
 /// Subscribers that read from the store at once; the others wait their turn, so that a thousand
@@ -31,8 +29,15 @@ const READERS: usize = 4;
 const SAFETY_POLL: Duration = Duration::from_secs(1);
 /// How long to leave a store alone that was away.
 const AWAY: Duration = Duration::from_secs(1);
+/// Changes that follow one another faster are told together: a hundred small writes cost more than one large
+/// one, for us and for who reads them. What happens first after a silence is told at once, and so is on a screen
+/// what concerns its agent before all others.
+const PACE: Duration = Duration::from_millis(10);
+const SCREENS_PACE: Duration = Duration::from_millis(50);
 /// In bytes: what a subscriber is given at once.
 const CHUNK: usize = 64 * 1024;
+/// In changes: whoever comes back to a screen from farther behind reads everything anew.
+const FAR: i64 = 4_096;
 
 /// The feed of one process. Cheap to clone.
 #[derive(Clone)]
@@ -40,23 +45,13 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn Store>,
-    clock: Clock,
-    ring: broadcast::Sender<Frame>,
+    pages: Pages,
+    /// As far as it was read.
+    head: watch::Sender<i64>,
     wake: Notify,
-    /// The last position that was read for the ring.
-    at: AtomicI64,
+    screens: Arc<Screens>,
     places: Arc<Semaphore>,
     readers: Semaphore,
-}
-
-/// One change as every subscriber is sent it.
-#[derive(Clone)]
-struct Frame {
-    /// The change before it. A frame that is its own predecessor has no bytes: it marks where the ring
-    /// begins.
-    after: i64,
-    position: i64,
-    bytes: Bytes,
 }
 
 impl Feed {
@@ -68,11 +63,11 @@ impl Feed {
         tracker: &TaskTracker,
     ) -> Self {
         let shared = Arc::new(Shared {
+            pages: Pages::new(Arc::clone(&store), clock),
             store,
-            clock,
-            ring: broadcast::Sender::new(RING),
+            head: watch::Sender::new(0),
             wake: Notify::new(),
-            at: AtomicI64::new(-1),
+            screens: Arc::default(),
             places: Arc::new(Semaphore::new(SUBSCRIBERS)),
             readers: Semaphore::new(READERS),
         });
@@ -83,29 +78,36 @@ impl Feed {
     /// A hint that the feed has reached `position`. Costs nothing, may come late, twice or never: without
     /// hints changes are found within a second.
     pub fn wake(&self, position: i64) {
-        if position > self.0.at.load(Ordering::Relaxed) {
+        if position > *self.0.head.borrow() {
             self.0.wake.notify_one();
         }
     }
 
-    /// Follows the feed after a position, or from its present head.
-    pub(crate) async fn subscribe(&self, after: Option<i64>) -> Result<Subscription, Problem> {
+    /// Follows the feed after a position, or from its present head: every change, or what the screen of an agent
+    /// can show.
+    pub(crate) async fn subscribe(
+        &self,
+        after: Option<i64>,
+        screen: Option<String>,
+    ) -> Result<Subscription, Problem> {
         let place = Arc::clone(&self.0.places).try_acquire_owned();
         let place =
             place.map_err(|_| Problem::away(format!("{SUBSCRIBERS} event streams are open already")))?;
-        // Listening first: what is added between the two steps is in the ring.
-        let ring = self.0.ring.subscribe();
-        let head = self.0.store.feed_head().await?;
-        if let Some(after) = after.filter(|after| *after > head) {
-            let sentence = format!("the feed ends at {head}, so nobody can have seen {after}");
+        // Listening first: what is added between the two steps is told of.
+        let head = self.0.head.subscribe();
+        let now = self.0.store.feed_head().await?;
+        if let Some(after) = after.filter(|after| *after > now) {
+            let sentence = format!("the feed ends at {now}, so nobody can have seen {after}");
             return Err(Problem::field("after", sentence));
         }
         self.0.wake.notify_one();
-        let join = Join::at(after.unwrap_or(head));
         Ok(Subscription {
             shared: Arc::clone(&self.0),
-            ring,
-            join,
+            head,
+            position: after.unwrap_or(now),
+            hurry: screen.as_ref().map(|agent| self.0.screens.open(agent)),
+            screen: screen.map(|agent| Screen::of(agent, Instant::now())),
+            rests_until: Instant::now(),
             _place: place,
             _counted: Subscribed::new(),
         })
@@ -123,9 +125,8 @@ async fn tail(shared: Arc<Shared>, stop: CancellationToken) {
             () = shared.wake.notified() => {}
             () = tokio::time::sleep(SAFETY_POLL) => {}
         }
-        if shared.ring.receiver_count() == 0 {
+        if shared.head.receiver_count() == 0 {
             at = None;
-            shared.at.store(-1, Ordering::Relaxed);
             continue;
         }
         let read = tokio::select! {
@@ -155,67 +156,50 @@ async fn tail(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 impl Shared {
-    /// Puts everything that is new into the ring.
+    /// Reads everything that is new, and says how far it goes.
     async fn read_on(&self, at: &mut Option<i64>) -> Result<(), StoreError> {
         let mut position = match *at {
             Some(position) => position,
             None => {
                 let head = self.store.feed_head().await?;
-                self.send(Frame { after: head, position: head, bytes: Bytes::new() });
+                self.tell(head);
                 head
             }
         };
         loop {
             *at = Some(position);
-            self.at.store(position, Ordering::Relaxed);
-            let changes = self.store.feed(position, PAGE).await?;
-            let full = changes.len() >= PAGE;
-            for change in changes {
-                let after = std::mem::replace(&mut position, change.position);
-                let mut bytes = Vec::with_capacity(2_048);
-                self.render(&mut bytes, change).await?;
-                self.send(Frame { after, position, bytes: bytes.into() });
-                *at = Some(position);
-            }
-            if !full {
-                self.at.store(position, Ordering::Relaxed);
+            let end = self.pages.read(position).await?;
+            if end == position {
                 return Ok(());
             }
+            let mut to = BTreeSet::new();
+            self.pages.show(position, |frame| {
+                to.extend(frame.to.iter().cloned());
+                true
+            });
+            position = end;
+            self.tell(position);
+            self.screens.hurry(&to);
         }
     }
+}
 
-    /// A call that rings is shown with everything one must know to answer it.
-    async fn render(&self, out: &mut Vec<u8>, change: FeedChange) -> Result<(), StoreError> {
-        let caller = change.client.as_ref().filter(|_| !change.rings.is_empty()).map(|card| card.client.id);
-        let dossier = match caller {
-            Some(client) => self.store.dossier(client).await?,
-            None => None,
-        };
-        render(out, change, dossier, (self.clock)());
-        Ok(())
-    }
-
-    async fn page(&self, after: i64) -> Result<(Vec<u8>, Option<i64>, bool), StoreError> {
-        let changes = self.store.feed(after, PAGE).await?;
-        let (last, full) = (changes.last().map(|change| change.position), changes.len() >= PAGE);
-        let mut chunk = Vec::new();
-        for change in changes {
-            self.render(&mut chunk, change).await?;
-        }
-        Ok((chunk, last, full))
-    }
-
-    fn send(&self, frame: Frame) {
-        // Nobody listening is no error.
-        self.ring.send(frame).ok();
+impl Shared {
+    /// The feed goes as far as this.
+    fn tell(&self, position: i64) {
+        self.head.send_if_modified(|head| position > std::mem::replace(head, position.max(*head)));
     }
 }
 
 /// One who follows the feed.
 pub(crate) struct Subscription {
     shared: Arc<Shared>,
-    ring: broadcast::Receiver<Frame>,
-    join: Join,
+    head: watch::Receiver<i64>,
+    /// Everything up to here was told, or is left out.
+    position: i64,
+    screen: Option<Screen>,
+    hurry: Option<Hurry>,
+    rests_until: Instant,
     _place: OwnedSemaphorePermit,
     _counted: Subscribed,
 }
@@ -225,57 +209,111 @@ impl Subscription {
     /// taken before it is given.
     pub(crate) async fn next(&mut self) -> Bytes {
         loop {
-            let chunk = match self.join.need() {
-                Need::Page => self.page().await,
-                Need::Ring => self.live().await,
+            self.rest().await;
+            let head = *self.head.borrow_and_update();
+            if self.position >= head && !self.silence().await {
+                continue;
+            }
+            let taken = match &mut self.screen {
+                None => everything(&self.shared.pages, &mut self.position),
+                Some(screen) => for_screen(&self.shared.pages, screen, &mut self.position, head),
             };
-            if !chunk.is_empty() {
-                return chunk;
+            match taken {
+                Ok(chunk) if chunk.is_empty() => {}
+                Ok(chunk) => return self.give(chunk),
+                Err(missing) => self.read(missing).await,
             }
         }
     }
 
-    async fn page(&mut self) -> Bytes {
-        let _turn = self.shared.readers.acquire().await;
-        match self.shared.page(self.join.position()).await {
-            Ok((chunk, last, full)) => {
-                self.join.page(last, full);
-                chunk.into()
-            }
-            Err(_) => {
-                // The tailer has said so in the log; the stream stays open and goes on where it was.
-                drop(_turn);
-                tokio::time::sleep(AWAY).await;
-                Bytes::new()
-            }
+    /// Until it is time to look again.
+    async fn rest(&self) {
+        if Instant::now() >= self.rests_until {
+            return;
         }
-    }
-
-    /// What the ring has, in one piece.
-    async fn live(&mut self) -> Bytes {
-        let first = match self.ring.recv().await {
-            Ok(frame) => self.taken(frame),
-            Err(RecvError::Lagged(_)) => {
-                self.join.lagged();
-                None
+        let hurried = async {
+            match &self.hurry {
+                Some(hurry) => hurry.heard().await,
+                None => std::future::pending().await,
             }
-            // We hold the sender ourselves.
-            Err(RecvError::Closed) => std::future::pending().await,
         };
-        let mut more = Vec::new();
-        while self.join.need() == Need::Ring && more.len() < CHUNK {
-            match self.ring.try_recv() {
-                // As a slice: `Bytes` as an iterator gives one byte after the other, to every console.
-                Ok(frame) => more.extend_from_slice(&self.taken(frame).unwrap_or_default()),
-                Err(TryRecvError::Lagged(_)) => self.join.lagged(),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
+        tokio::select! {
+            () = tokio::time::sleep_until(self.rests_until) => {}
+            () = hurried => {}
         }
-        let first = first.unwrap_or_default();
-        if more.is_empty() { first } else { [first, more.into()].concat().into() }
     }
 
-    fn taken(&mut self, frame: Frame) -> Option<Bytes> {
-        (self.join.offer(frame.after, frame.position) == Step::Take).then_some(frame.bytes)
+    /// Until something is new, or until what was left out is to be told, which gives true.
+    async fn silence(&mut self) -> bool {
+        let due = self.screen.as_ref().and_then(Screen::due);
+        let due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // We hold the sender ourselves.
+            _ = self.head.changed() => false,
+            () = due => true,
+        }
     }
+
+    fn give(&mut self, chunk: Vec<u8>) -> Bytes {
+        let pace = if self.screen.is_some() { SCREENS_PACE } else { PACE };
+        if chunk.len() < CHUNK {
+            self.rests_until = Instant::now() + pace;
+        }
+        chunk.into()
+    }
+
+    /// What to send after a long silence. It says where the feed is: else who was told nothing because nothing
+    /// was theirs would come back to a place far behind.
+    pub(crate) fn still_here(&self) -> Bytes {
+        match self.screen.as_ref().map(Screen::due) {
+            Some(None) => format!(": still here\nid: {}\n\n", self.position).into(),
+            _ => Bytes::from_static(b": still here\n\n"),
+        }
+    }
+
+    async fn read(&self, position: i64) {
+        let turn = self.shared.readers.acquire().await;
+        if self.shared.pages.read(position).await.is_err() {
+            // The tailer has said so in the log; the stream stays open and goes on where it was.
+            drop(turn);
+            tokio::time::sleep(AWAY).await;
+        }
+    }
+}
+
+/// What follows a position, as much as goes at once; `Err` is a position to read after.
+fn everything(pages: &Pages, position: &mut i64) -> Result<Vec<u8>, i64> {
+    let mut chunk = Vec::new();
+    let end = pages.show(*position, |frame| {
+        chunk.extend_from_slice(&frame.bytes);
+        chunk.len() < CHUNK
+    });
+    if std::mem::replace(position, end) == end { Err(end) } else { Ok(chunk) }
+}
+
+/// What a screen is told of what lies between a position and the head; `Err` is a position to read after.
+fn for_screen(pages: &Pages, screen: &mut Screen, position: &mut i64, head: i64) -> Result<Vec<u8>, i64> {
+    let now = Instant::now();
+    let (mut found, mut end) = (Found::default(), *position);
+    if head - end > FAR {
+        screen.leave_out(end, now);
+        end = head;
+    }
+    while end < head {
+        let next = pages.show(end, |frame| {
+            screen.look(frame, &mut found);
+            true
+        });
+        if next == end {
+            return Err(end);
+        }
+        end = next;
+    }
+    let after = std::mem::replace(position, end);
+    Ok(screen.settle(found, after, end, now))
 }

@@ -15,7 +15,7 @@ use crate::acts::perform;
 use crate::agents::{hired, myself};
 use crate::caller::{Agent, Caller};
 use crate::conversations::find;
-use crate::extract::Id;
+use crate::extract::On;
 use crate::once::{self, Asked, Done, Write};
 use crate::problem::Problem;
 use crate::text::{Reason, required};
@@ -49,14 +49,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
     responses((status = 200, description = "It is the caller's.", body = ConversationJson),
         (status = 409, description = "Somebody has it: `owner`. Or a write with this key is being done.")))]
-async fn claim(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
-    let claim = |conversation| Deed::Claim { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, claim).await).await
+async fn claim(on: On<Agent, ConversationId>) -> Result<Response, Problem> {
+    at_once(on, |conversation| Deed::Claim { conversation }).await
 }
 
 /// What came next.
@@ -174,10 +168,7 @@ pub(crate) struct AssignmentJson {
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")), request_body = AssignmentJson,
     responses((status = 200, description = "The conversation as it is now.", body = ConversationJson)))]
 async fn assign(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<once::Json<AssignmentJson>>,
+    On(Agent(caller), app, id, write): On<Agent, ConversationId, once::Json<AssignmentJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(AssignmentJson { to }), asked| {
@@ -216,10 +207,7 @@ pub(crate) struct SnoozeJson {
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")), request_body = SnoozeJson,
     responses((status = 200, description = "It rests.", body = ConversationJson)))]
 async fn snooze(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<once::Json<SnoozeJson>>,
+    On(Agent(caller), app, id, write): On<Agent, ConversationId, once::Json<SnoozeJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(SnoozeJson { until }), asked| {
@@ -254,10 +242,7 @@ pub(crate) struct NewCallbackJson {
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")), request_body = NewCallbackJson,
     responses((status = 200, description = "It is owed, now or already.", body = ConversationJson)))]
 async fn owe_call(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<once::MaybeJson<NewCallbackJson>>,
+    On(Agent(caller), app, id, write): On<Agent, ConversationId, once::MaybeJson<NewCallbackJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::MaybeJson(NewCallbackJson { note }), asked| {
@@ -284,14 +269,8 @@ async fn owe_call(
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
     responses((status = 200, description = "Nothing is owed by telephone.", body = ConversationJson),
         (status = 409, description = "No call is owed there, or a write with this key is being done.")))]
-async fn call_done(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
-    let done = |conversation| Deed::CallDone { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, done).await).await
+async fn call_done(on: On<Agent, ConversationId>) -> Result<Response, Problem> {
+    at_once(on, |conversation| Deed::CallDone { conversation }).await
 }
 
 /// Says that nothing is owed any more.
@@ -300,32 +279,28 @@ async fn call_done(
 #[utoipa::path(post, path = "/v1/conversations/{id}/resolve", tag = "conversations", operation_id = "resolve",
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
     responses((status = 200, description = "It is resolved.", body = ConversationJson)))]
-async fn resolve(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
-    let resolve = |conversation| Deed::Resolve { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, resolve).await).await
+async fn resolve(on: On<Agent, ConversationId>) -> Result<Response, Problem> {
+    at_once(on, |conversation| Deed::Resolve { conversation }).await
 }
 
 /// Says that something is owed after all.
 #[utoipa::path(post, path = "/v1/conversations/{id}/reopen", tag = "conversations", operation_id = "reopen",
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
     responses((status = 200, description = "It is open.", body = ConversationJson)))]
-async fn reopen(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ConversationId>,
-    write: Write<()>,
+async fn reopen(on: On<Agent, ConversationId>) -> Result<Response, Problem> {
+    at_once(on, |conversation| Deed::Reopen { conversation }).await
+}
+
+/// Does what needs no more than the conversation.
+async fn at_once(
+    On(Agent(caller), app, id, write): On<Agent, ConversationId>,
+    deed: impl FnOnce(ConversationId) -> Deed + Send,
 ) -> Result<Response, Problem> {
-    let reopen = |conversation| Deed::Reopen { conversation };
-    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, reopen).await).await
+    write.act(&app, &caller, async |(), asked| settle(&app, &caller, asked, id, deed).await).await
 }
 
 /// Does it with the conversation that this one is today, and shows what became of it.
-async fn settle(
+pub(crate) async fn settle(
     app: &App,
     caller: &Caller,
     asked: Asked,

@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::{Caller, Supervisor};
-use crate::extract::{FromParams, HexId, Id, Params, Query};
-use crate::once::{Done, Write};
+use crate::extract::{FromParams, HexId, Id, On, Params, Query};
+use crate::once::Done;
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
 use crate::words;
@@ -135,12 +135,7 @@ async fn get(
 #[utoipa::path(post, path = "/v1/dead-letters/{id}/retry", tag = "operator", operation_id = "retryDeadLetter",
     params(("id" = String, Path, description = "32 hex digits.")),
     responses((status = 202, description = "It is on its way again.", body = LetterJson)))]
-async fn retry(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<HexId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
+async fn retry(On(Supervisor(caller), app, id, write): On<Supervisor, HexId>) -> Result<Response, Problem> {
     write
         .once(&app, &caller, async |()| {
             let letter = find(&app, &id).await?;
@@ -160,12 +155,7 @@ async fn retry(
 #[utoipa::path(post, path = "/v1/dead-letters/{id}/discard", tag = "operator", operation_id = "discardDeadLetter",
     params(("id" = String, Path, description = "32 hex digits.")),
     responses((status = 200, description = "It is put away.", body = LetterJson)))]
-async fn discard(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<HexId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
+async fn discard(On(Supervisor(caller), app, id, write): On<Supervisor, HexId>) -> Result<Response, Problem> {
     write
         .once(&app, &caller, async |()| {
             let letter = find(&app, &id).await?;

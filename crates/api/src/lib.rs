@@ -8,7 +8,7 @@
 //! `extract`, `paging` and `text` (reading a request), `once` and `acts` (writes), `views` (the shapes);
 //! then one module per noun: `clients`, `cards`, `wishes`, `introductions`, `merges`, `contacts`, `attachments`, `conversations` and
 //! `handling` (what becomes of them), `agents`, `reservations`, `stats`, `letters`, `quarantine`, `tokens`, `house`; then
-//! the live part: `join` and `render` (pure), `feed`, `events`, `consoles` (who is connected); last `layers`,
+//! the live part: `render` and `screen` (pure), `pages`, `feed`, `events`, `consoles` (who is connected); last `layers`,
 //! `metrics`, `document`. The decisions behind them are in this crate's README.
 
 mod acts;
@@ -28,17 +28,18 @@ mod feed;
 mod handling;
 mod house;
 mod introductions;
-mod join;
 mod layers;
 mod letters;
 mod merges;
 pub mod metrics;
 mod once;
+mod pages;
 mod paging;
 mod problem;
 mod quarantine;
 mod render;
 mod reservations;
+mod screen;
 mod stats;
 mod text;
 mod tokens;

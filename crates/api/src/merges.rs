@@ -16,8 +16,8 @@ use crate::App;
 use crate::acts::perform;
 use crate::caller::{Caller, Supervisor};
 use crate::clients::card;
-use crate::extract::{FromParams, Id, Params, Query};
-use crate::once::{self, Done, Write};
+use crate::extract::{FromParams, Id, On, Params, Query};
+use crate::once::{self, Done};
 use crate::paging::Items;
 use crate::problem::Problem;
 use crate::text::Reason;
@@ -214,10 +214,7 @@ async fn preview(
     params(("id" = String, Path, description = "The client who stays, `cli_…`.")), request_body = OtherJson,
     responses((status = 201, description = "They are one.", body = MergedJson)))]
 async fn merge(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<ClientId>,
-    write: Write<once::Json<OtherJson>>,
+    On(Supervisor(caller), app, id, write): On<Supervisor, ClientId, once::Json<OtherJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(OtherJson { client, reason: Reason(reason) }), asked| {
@@ -235,10 +232,7 @@ async fn merge(
     params(("id" = String, Path, description = "The merge's id, `mrg_…`.")), request_body = ReasonJson,
     responses((status = 200, description = "The merge, undone.", body = MergeJson)))]
 async fn undo(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<MergeId>,
-    write: Write<once::Json<ReasonJson>>,
+    On(Supervisor(caller), app, id, write): On<Supervisor, MergeId, once::Json<ReasonJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(ReasonJson { reason: Reason(reason) }), asked| {
@@ -257,10 +251,7 @@ async fn undo(
     params(("id" = String, Path, description = "The one client's id, `cli_…`.")), request_body = OtherJson,
     responses((status = 204, description = "They are kept apart.")))]
 async fn keep_apart(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<ClientId>,
-    write: Write<once::Json<OtherJson>>,
+    On(Supervisor(caller), app, id, write): On<Supervisor, ClientId, once::Json<OtherJson>>,
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(OtherJson { client, reason: Reason(reason) }), asked| {

@@ -13,6 +13,13 @@ pub const SUBSCRIBERS: &str = "frontdesk_sse_subscribers";
 /// Agents connected through this process now.
 pub const AGENTS: &str = "frontdesk_agents_connected";
 
+/// Times a screen was told to read anew, because more happened than it could be told.
+pub const SKIPPED: &str = "frontdesk_sse_skipped_total";
+
+pub(crate) fn skipped() {
+    counter!(SKIPPED).increment(1);
+}
+
 pub(crate) fn answered(route: String, method: &'static str, status: u16, took: Duration) {
     histogram!(SECONDS, "route" => route.clone()).record(took.as_secs_f64());
     counter!(REQUESTS, "route" => route, "method" => method, "status" => status.to_string()).increment(1);

@@ -23,6 +23,12 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 const SAID_BY_STATUS: &str = "about:blank";
 /// The client has said that they do not want it: no role and no second try changes that.
 const UNWANTED: &str = "/problems/unwanted-by-client";
+/// Somebody else has it; `owner` is who.
+const TAKEN: &str = "/problems/taken";
+/// It was offered, and is not any more.
+const TOO_LATE: &str = "/problems/too-late";
+/// Nothing can be sent to the client there.
+const NO_WAY: &str = "/problems/no-way";
 
 /// An error a caller can act on: a status, a sentence, and the field at fault where there is one. It
 /// never shows what lies inside (SQL, addresses, secrets); the cause goes to the log with the request.
@@ -50,7 +56,8 @@ pub(crate) struct Cause(pub(crate) Arc<dyn Error + Send + Sync>);
 #[schema(as = Problem)]
 pub(crate) struct ProblemJson {
     /// `about:blank` where the status says which kind of problem it is; `/problems/unwanted-by-client` where
-    /// the client does not let us do it.
+    /// the client does not let us do it, `/problems/taken` where somebody else has it, `/problems/too-late` where
+    /// what was offered is over, `/problems/no-way` where nothing can be sent there.
     #[schema(example = "about:blank")]
     r#type: &'static str,
     /// The type in words.
@@ -110,9 +117,12 @@ impl Problem {
 
     /// 403: the client does not want it.
     fn unwanted(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::FORBIDDEN, detail);
-        problem.0.r#type = UNWANTED;
-        problem
+        Self::forbidden(detail).of(UNWANTED)
+    }
+
+    /// 409: nothing can be sent there.
+    pub(crate) fn no_way(detail: impl Into<String>) -> Self {
+        Self::conflict(detail).of(NO_WAY)
     }
 
     /// 404: there is no such thing.
@@ -157,6 +167,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
+    fn of(mut self, r#type: &'static str) -> Self {
+        self.0.r#type = r#type;
+        self
+    }
+
     fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.0.header = Some((name, value));
         self
@@ -185,8 +200,11 @@ impl From<ActError> for Problem {
             ActError::Store(error) => error.into(),
             ActError::Refused(Refusal::Missing(sentence)) => Problem::missing(sentence),
             ActError::Refused(Refusal::Denied(sentence)) => Problem::unwanted(sentence),
+            ActError::Refused(Refusal::TooLate(sentence)) => Problem::conflict(sentence).of(TOO_LATE),
+            ActError::Refused(Refusal::NoWay(sentence)) => Problem::no_way(sentence),
+            ActError::Refused(Refusal::Conflict { sentence, owner: None }) => Problem::conflict(sentence),
             ActError::Refused(Refusal::Conflict { sentence, owner }) => {
-                let mut problem = Problem::conflict(sentence);
+                let mut problem = Problem::conflict(sentence).of(TAKEN);
                 problem.0.owner = owner;
                 problem
             }
@@ -211,6 +229,9 @@ impl IntoResponse for Problem {
         let Inner { status, r#type, detail, field, owner, header, cause } = *self.0;
         let title = match r#type {
             UNWANTED => "The client does not want it",
+            TAKEN => "Somebody else has it",
+            TOO_LATE => "It is too late",
+            NO_WAY => "Nothing can be sent there",
             _ => status.canonical_reason().unwrap_or("Error"),
         };
         let json = ProblemJson { r#type, title, status: status.as_u16(), detail, field, owner };

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::{Caller, Supervisor};
-use crate::extract::{FromParams, HexId, Id, Params, Query};
+use crate::extract::{FromParams, HexId, Id, On, Params, Query};
 use crate::once::{Done, Write};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
@@ -159,12 +159,7 @@ async fn release(
 #[utoipa::path(delete, path = "/v1/quarantine/{id}", tag = "operator", operation_id = "discardSuspect",
     params(("id" = String, Path, description = "32 hex digits.")),
     responses((status = 204, description = "It is gone.")))]
-async fn discard(
-    Supervisor(caller): Supervisor,
-    State(app): State<App>,
-    Id(id): Id<HexId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
+async fn discard(On(Supervisor(caller), app, id, write): On<Supervisor, HexId>) -> Result<Response, Problem> {
     write
         .once(&app, &caller, async |()| match app.store.drop_suspect(&id.0).await? {
             true => Ok(Done::nothing()),

@@ -3,7 +3,7 @@
 use contact::{Notice, PromiseKind};
 use jiff::Timestamp;
 use serde::Serialize;
-use timeline::{Conversation, Dossier, FeedChange, FeedKind};
+use timeline::{Announcement, Conversation, Dossier, FeedChange, FeedKind};
 
 use crate::agents::AgentJson;
 use crate::cards::CardJson;
@@ -13,7 +13,7 @@ use crate::views::{ClientJson, ClientSummaryJson, ConversationJson, EntryJson};
 /// Appends `id:`, `event:` and `data:` of one change as it stands at a moment. `dossier` is of its client, where
 /// the change is that their call rings at somebody's telephone.
 pub(crate) fn render(out: &mut Vec<u8>, change: FeedChange, dossier: Option<Dossier>, now: Timestamp) {
-    let FeedChange { position, kind, rev: _, entry, conversation, client, reservation, agent, rings } =
+    let FeedChange { position, kind, rev: _, entry, conversation, client, reservation, agent, rings, notice } =
         change;
     let summary = client.as_ref().map(|card| ClientSummaryJson::from(card.client.clone()));
     let data = match kind {
@@ -28,7 +28,7 @@ pub(crate) fn render(out: &mut Vec<u8>, change: FeedChange, dossier: Option<Doss
         }
         FeedKind::Client => json(&ClientData { client: client.map(ClientJson::from) }),
         FeedKind::Deadline => {
-            let told = conversation.as_ref().and_then(last_told);
+            let told = notice.or_else(|| conversation.as_ref().and_then(last_told));
             let shown = conversation.map(|row| ConversationJson::new(row, summary, entry, reservation, now));
             json(&DeadlineData {
                 conversation: shown,
@@ -57,18 +57,12 @@ fn json(data: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(data).expect("no shape has a map with keys that are not text")
 }
 
-/// What a promise said last.
-struct Told {
-    promise: PromiseKind,
-    notice: Notice,
-    due_at: Option<Timestamp>,
-}
-
-/// Of several that were told at one moment, the worst.
-fn last_told(row: &Conversation) -> Option<Told> {
+/// What a promise said last, for changes that do not keep what they told; of several that were told at one
+/// moment, the worst.
+fn last_told(row: &Conversation) -> Option<Announcement> {
     let all = row.clocks.iter().flat_map(|(promise, clock)| {
         let told = |(notice, at): (&Notice, &Timestamp)| {
-            (*at, Told { promise: *promise, notice: *notice, due_at: clock.due_at() })
+            (*at, Announcement { promise: *promise, notice: *notice, due_at: clock.due_at() })
         };
         clock.told().iter().map(told)
     });

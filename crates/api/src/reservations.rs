@@ -14,9 +14,9 @@ use utoipa_axum::routes;
 use crate::App;
 use crate::acts::perform;
 use crate::caller::{Agent, Caller};
-use crate::conversations::find;
-use crate::extract::{Id, Query};
-use crate::once::{Done, Write};
+use crate::extract::{On, Query};
+use crate::handling::settle;
+use crate::once::Done;
 use crate::paging::Items;
 use crate::problem::Problem;
 use crate::views::ConversationJson;
@@ -84,18 +84,12 @@ async fn list(
     params(("id" = String, Path, description = "The reservation's id, `rsv_…`.")),
     responses((status = 200, description = "It is the caller's.", body = ConversationJson),
         (status = 409, description = "It is too late; where somebody has it, `owner` names them. Or a write with this key is being done.")))]
-async fn accept(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ReservationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
+async fn accept(On(Agent(caller), app, id, write): On<Agent, ReservationId>) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |(), asked| {
-            let conversation = find(&app, offered(&app, id).await?.conversation).await?.conversation.id;
-            perform(&app, &caller, asked, Deed::Accept { reservation: id, conversation }).await?;
-            let view = find(&app, conversation).await?;
-            Ok(Done::ok(&ConversationJson::of(view, (app.clock)())))
+            let conversation = offered(&app, id).await?.conversation;
+            let accept = |conversation| Deed::Accept { reservation: id, conversation };
+            settle(&app, &caller, asked, conversation, accept).await
         })
         .await
 }
@@ -107,12 +101,7 @@ async fn accept(
     params(("id" = String, Path, description = "The reservation's id, `rsv_…`.")),
     responses((status = 204, description = "It is declined."),
         (status = 409, description = "It is over already, or a write with this key is being done.")))]
-async fn decline(
-    Agent(caller): Agent,
-    State(app): State<App>,
-    Id(id): Id<ReservationId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
+async fn decline(On(Agent(caller), app, id, write): On<Agent, ReservationId>) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |(), asked| {
             let conversation = offered(&app, id).await?.conversation;

@@ -7,7 +7,7 @@ mod memory;
 mod shapes;
 mod table;
 
-use axum::extract::State;
+use axum::extract::FromRequestParts;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -100,8 +100,6 @@ pub(crate) struct ServiceLevelQuery {
     /// a first response, and those that were promised nothing do not count.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 2_592_000)]
     within_s: Option<SignedDuration>,
-    #[param(ignore)]
-    span: SpanQuery,
 }
 
 impl FromParams for ServiceLevelQuery {
@@ -111,7 +109,32 @@ impl FromParams for ServiceLevelQuery {
             let sentence = format!("it is 1 to {LONGEST_WITHIN_S} seconds");
             return Err(Problem::field("within_s", sentence));
         }
-        Ok(Self { within_s: within_s.map(SignedDuration::from_secs), span: SpanQuery::from_params(params)? })
+        Ok(Self { within_s: within_s.map(SignedDuration::from_secs) })
+    }
+}
+
+/// Figures as somebody who may read asked for them, and when; besides the span, what only some figures know.
+struct Asked<More = ()> {
+    app: App,
+    now: Timestamp,
+    query: SpanQuery,
+    more: More,
+    /// What the query says goes before what the header `Accept` does.
+    form: Form,
+}
+
+impl<More: FromParams> FromRequestParts<App> for Asked<More> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, app).await?;
+        let Query((more, query)) = Query::<(More, SpanQuery)>::from_request_parts(parts, app).await?;
+        let named =
+            |text: &str| text.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/csv"));
+        let mut headers = parts.headers.get_all(ACCEPT).iter();
+        let table = headers.any(|header| header.to_str().is_ok_and(named));
+        let form = query.format.unwrap_or(if table { Form::Csv } else { Form::Json });
+        Ok(Self { app: app.clone(), now: (app.clock)(), query, more, form })
     }
 }
 
@@ -122,29 +145,32 @@ struct Span {
     to: Timestamp,
 }
 
-impl SpanQuery {
-    fn span(&self, now: Timestamp) -> Result<Span, Problem> {
-        let to = self.to.unwrap_or(now);
-        let from = self.from.unwrap_or_else(|| to.checked_sub(DAY).unwrap_or(to).max(Timestamp::UNIX_EPOCH));
+impl Span {
+    fn new(from: Timestamp, to: Timestamp) -> Result<Self, Problem> {
         if to <= from {
             return Err(Problem::field("to", "it is not after `from`"));
         }
-        if to.duration_since(from) > LONGEST {
+        Ok(Self { from, to })
+    }
+}
+
+impl<More> Asked<More> {
+    /// What was recorded of this in the span asked for, the last day if none was.
+    async fn recorded(&self, about: About) -> Result<(memory::Shared, Span), Problem> {
+        let to = self.query.to.unwrap_or(self.now);
+        let day_before = || to.checked_sub(DAY).unwrap_or(to).max(Timestamp::UNIX_EPOCH);
+        let span = Span::new(self.query.from.unwrap_or_else(day_before), to)?;
+        if to.duration_since(span.from) > LONGEST {
             return Err(Problem::field("to", "it is more than 92 days after `from`; ask for a shorter span"));
         }
-        Ok(Span { from, to })
+        Ok((self.facts(about, span).await?, span))
     }
 
     /// What the span's figures are made of. Consoles ask for "the last day" and mean the same.
-    async fn facts(
-        &self,
-        app: &App,
-        about: About,
-        span: Span,
-        now: Timestamp,
-    ) -> Result<memory::Shared, Problem> {
-        let asked = memory::Key { about, from: self.from, to: self.to };
-        let facts = app.figures.facts(app.store.as_ref(), asked, (span.from, span.to), now).await?;
+    async fn facts(&self, about: About, span: Span) -> Result<memory::Shared, Problem> {
+        let asked = memory::Key { about, from: self.query.from, to: self.query.to };
+        let (app, ends) = (&self.app, (span.from, span.to));
+        let facts = app.figures.facts(app.store.as_ref(), asked, ends, self.now).await?;
         if facts.more {
             let sentence =
                 format!("this span holds more than {} of them; ask for a shorter one", memory::MOST);
@@ -153,40 +179,22 @@ impl SpanQuery {
         Ok(facts)
     }
 
-    fn answer<R: Row + Serialize>(
+    /// The figures in the form that was asked for; `json` is what they are shown as where that is no table.
+    fn answer<R: Row, S: Serialize>(
         &self,
-        form: Form,
-        span: (Option<Timestamp>, Timestamp),
         items: Vec<R>,
+        json: impl FnOnce(Option<&'static str>, Vec<R>) -> S,
     ) -> Response {
-        match form {
+        match self.form {
             Form::Csv => table::csv(&items),
-            Form::Json => {
-                let by = self.by.map(By::as_str);
-                axum::Json(FiguresJson { from: span.0, to: span.1, by, items }).into_response()
-            }
+            Form::Json => axum::Json(json(self.query.by.map(By::as_str), items)).into_response(),
         }
     }
 }
 
-/// In which form the caller wants it; what the query says goes before the header.
-struct Wanted(bool);
-
-impl Wanted {
-    fn form(&self, query: &SpanQuery) -> Form {
-        query.format.unwrap_or(if self.0 { Form::Csv } else { Form::Json })
-    }
-}
-
-impl<S: Sync> axum::extract::FromRequestParts<S> for Wanted {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let named =
-            |text: &str| text.split([',', ';']).any(|kind| kind.trim().eq_ignore_ascii_case("text/csv"));
-        let mut headers = parts.headers.get_all(ACCEPT).iter();
-        Ok(Wanted(headers.any(|header| header.to_str().is_ok_and(named))))
-    }
+/// Figures of a span, as most are shown.
+fn over<R: Serialize>(span: Span) -> impl FnOnce(Option<&'static str>, Vec<R>) -> FiguresJson<R> {
+    move |by, items| FiguresJson { from: Some(span.from), to: span.to, by, items }
 }
 
 fn items<T, R>(told: Told<T>, show: impl Fn(Option<String>, T) -> R) -> Vec<R> {
@@ -198,23 +206,16 @@ fn items<T, R>(told: Told<T>, show: impl Fn(Option<String>, T) -> R) -> Vec<R> {
 /// As it is at this moment; `from` and `to`, where given, leave in only those that began to wait in between.
 #[utoipa::path(get, path = "/v1/stats/waiting", tag = "figures", operation_id = "statsWaiting", params(SpanQuery),
     responses((status = 200, description = "Those that wait.", body = FiguresJson<WaitingJson>)))]
-async fn waiting(
-    _: Caller,
-    State(app): State<App>,
-    wanted: Wanted,
-    Query(query): Query<SpanQuery>,
-) -> Result<Response, Problem> {
-    let now = (app.clock)();
+async fn waiting(asked: Asked) -> Result<Response, Problem> {
+    let (query, now) = (&asked.query, asked.now);
     // Whoever waits longest must not vanish after a day.
     let from = query.from.unwrap_or(Timestamp::UNIX_EPOCH);
     let to = query.to.unwrap_or_else(|| now.checked_add(DAY).unwrap_or(Timestamp::MAX));
-    if to <= from {
-        return Err(Problem::field("to", "it is not after `from`"));
-    }
-    let facts = query.facts(&app, About::Waiting, Span { from, to }, now).await?;
+    let facts = asked.facts(About::Waiting, Span::new(from, to)?).await?;
     let told = figures::waiting(&facts.conversations, query.by);
     let items = items(told, |key, figures| WaitingJson::new(key, &figures, now));
-    Ok(query.answer(wanted.form(&query), (query.from, query.to.unwrap_or(now)), items))
+    let (from, to) = (query.from, query.to.unwrap_or(now));
+    Ok(asked.answer(items, |by, items| FiguresJson { from, to, by, items }))
 }
 
 /// How long clients waited.
@@ -224,15 +225,10 @@ async fn waiting(
 /// nearest-rank, each a time somebody really waited.
 #[utoipa::path(get, path = "/v1/stats/response", tag = "figures", operation_id = "statsResponse", params(SpanQuery),
     responses((status = 200, description = "Seconds, by percentile.", body = FiguresJson<ResponseJson>)))]
-async fn response(
-    _: Caller,
-    State(app): State<App>,
-    wanted: Wanted,
-    Query(query): Query<SpanQuery>,
-) -> Result<Response, Problem> {
-    let (facts, span) = opened(&app, &query).await?;
-    let told = figures::response(&facts.conversations, query.by);
-    Ok(query.answer(wanted.form(&query), (Some(span.from), span.to), items(told, ResponseJson::new)))
+async fn response(asked: Asked) -> Result<Response, Problem> {
+    let (facts, span) = asked.recorded(About::Conversations).await?;
+    let told = figures::response(&facts.conversations, asked.query.by);
+    Ok(asked.answer(items(told, ResponseJson::new), over(span)))
 }
 
 /// How many were answered in time.
@@ -242,27 +238,13 @@ async fn response(
 #[utoipa::path(get, path = "/v1/stats/service-level", tag = "figures", operation_id = "statsServiceLevel",
     params(ServiceLevelQuery, SpanQuery),
     responses((status = 200, description = "The service level.", body = ServiceLevelFiguresJson)))]
-async fn service_level(
-    _: Caller,
-    State(app): State<App>,
-    wanted: Wanted,
-    Query(ServiceLevelQuery { within_s, span: query }): Query<ServiceLevelQuery>,
-) -> Result<Response, Problem> {
-    let now = (app.clock)();
-    let (facts, span) = opened(&app, &query).await?;
-    let told = figures::service_level(&facts.conversations, query.by, within_s, now);
+async fn service_level(asked: Asked<ServiceLevelQuery>) -> Result<Response, Problem> {
+    let (facts, Span { from, to }) = asked.recorded(About::Conversations).await?;
+    let ServiceLevelQuery { within_s } = asked.more;
+    let told = figures::service_level(&facts.conversations, asked.query.by, within_s, asked.now);
     let items = items(told, |key, figures| ServiceLevelJson::new(key, &figures));
-    Ok(match wanted.form(&query) {
-        Form::Csv => table::csv(&items),
-        Form::Json => axum::Json(ServiceLevelFiguresJson {
-            from: span.from,
-            to: span.to,
-            by: query.by.map(By::as_str),
-            formula: ServiceLevel::FORMULA,
-            items,
-        })
-        .into_response(),
-    })
+    let formula = ServiceLevel::FORMULA;
+    Ok(asked.answer(items, |by, items| ServiceLevelFiguresJson { from, to, by, formula, items }))
 }
 
 /// Calls, and those we owe.
@@ -271,18 +253,10 @@ async fn service_level(
 /// callbacks that came to be owed in it.
 #[utoipa::path(get, path = "/v1/stats/calls", tag = "figures", operation_id = "statsCalls", params(SpanQuery),
     responses((status = 200, description = "Calls.", body = FiguresJson<CallsJson>)))]
-async fn calls(
-    _: Caller,
-    State(app): State<App>,
-    wanted: Wanted,
-    Query(query): Query<SpanQuery>,
-) -> Result<Response, Problem> {
-    let now = (app.clock)();
-    let span = query.span(now)?;
-    let facts = query.facts(&app, About::Calls, span, now).await?;
-    let told = figures::calls(&facts.calls, &facts.callbacks, query.by);
-    let items = items(told, |key, figures| CallsJson::new(key, &figures));
-    Ok(query.answer(wanted.form(&query), (Some(span.from), span.to), items))
+async fn calls(asked: Asked) -> Result<Response, Problem> {
+    let (facts, span) = asked.recorded(About::Calls).await?;
+    let told = figures::calls(&facts.calls, &facts.callbacks, asked.query.by);
+    Ok(asked.answer(items(told, |key, figures| CallsJson::new(key, &figures)), over(span)))
 }
 
 /// What was promised, and what became of it.
@@ -290,22 +264,11 @@ async fn calls(
 /// Of the conversations opened in the span, each kind of promise by itself.
 #[utoipa::path(get, path = "/v1/stats/promises", tag = "figures", operation_id = "statsPromises", params(SpanQuery),
     responses((status = 200, description = "Promises.", body = FiguresJson<PromisesJson>)))]
-async fn promises(
-    _: Caller,
-    State(app): State<App>,
-    wanted: Wanted,
-    Query(query): Query<SpanQuery>,
-) -> Result<Response, Problem> {
-    let (facts, span) = opened(&app, &query).await?;
-    let told = figures::promises(&facts.conversations, query.by);
+async fn promises(asked: Asked) -> Result<Response, Problem> {
+    let (facts, span) = asked.recorded(About::Conversations).await?;
+    let told = figures::promises(&facts.conversations, asked.query.by);
     let each = told.into_iter().flat_map(|(key, kinds)| {
         kinds.into_iter().map(move |(kind, figures)| PromisesJson::new(key.clone(), kind, &figures))
     });
-    Ok(query.answer(wanted.form(&query), (Some(span.from), span.to), each.collect()))
-}
-
-async fn opened(app: &App, query: &SpanQuery) -> Result<(memory::Shared, Span), Problem> {
-    let now = (app.clock)();
-    let span = query.span(now)?;
-    Ok((query.facts(app, About::Conversations, span, now).await?, span))
+    Ok(asked.answer(each.collect(), over(span)))
 }

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::App;
 use crate::caller::{Admin, token_id};
-use crate::extract::{HexId, Id};
+use crate::extract::{HexId, On};
 use crate::once::{self, Done, Write};
 use crate::paging::Items;
 use crate::problem::Problem;
@@ -128,12 +128,7 @@ fn good_name(name: &str) -> Result<String, Problem> {
 #[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "operator", operation_id = "revokeToken",
     params(("id" = String, Path, description = "32 hex digits.")),
     responses((status = 204, description = "It is revoked, now or already.")))]
-async fn revoke(
-    Admin(caller): Admin,
-    State(app): State<App>,
-    Id(id): Id<HexId>,
-    write: Write<()>,
-) -> Result<Response, Problem> {
+async fn revoke(On(Admin(caller), app, id, write): On<Admin, HexId>) -> Result<Response, Problem> {
     write
         .once(&app, &caller, async |()| {
             let revoked = app.store.revoke_token(&id.0, contact::micros((app.clock)())).await?;

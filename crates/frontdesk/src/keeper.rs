@@ -4,7 +4,7 @@
 //! takes one [`turn`]. Nothing is lost with it: what is due stands in the store, and any process may do it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bus::Bus;
 use connector::Clock;
@@ -16,8 +16,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Turns are at least so far apart, so that in a flood the recorder has the store for itself.
+/// After a turn others have the store for at least so long, and for twice as long as the turn took, if that is not
+/// too long to wait for an offer: in a flood what comes in is recorded first.
 const BREATH: Duration = Duration::from_millis(20);
+const LONGEST_BREATH: Duration = Duration::from_millis(200);
 /// Without a deadline, a look now and then: a hint may have been lost.
 const LONGEST: Duration = Duration::from_secs(30);
 /// How long to leave a store alone that was away.
@@ -44,6 +46,7 @@ impl Keeper {
         // When the last turn said that something would happen by itself.
         let (mut due, mut away) = (None, false);
         loop {
+            let began = Instant::now();
             let pause = match self.keep(&mut roster, &mut due).await {
                 Ok(pause) => {
                     if std::mem::take(&mut away) {
@@ -60,12 +63,13 @@ impl Keeper {
                     AWAY
                 }
             };
+            let breath = (began.elapsed() * 2).clamp(BREATH, LONGEST_BREATH);
             let rest = async {
-                tokio::time::sleep(if away { AWAY } else { BREATH }).await;
+                tokio::time::sleep(if away { AWAY } else { breath }).await;
                 tokio::select! {
                     () = self.recorded.notified() => {}
                     changed = hints.changed() => if changed.is_err() { std::future::pending().await },
-                    () = tokio::time::sleep(pause.saturating_sub(BREATH)) => {}
+                    () = tokio::time::sleep(pause.saturating_sub(breath)) => {}
                 }
             };
             tokio::select! {

@@ -85,6 +85,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("frontdesk_bus_store_away", "1 while pulling is suspended because the store is away"),
     ("frontdesk_store_wal_pages", "Pages in SQLite's write-ahead log at the last checkpoint"),
     ("frontdesk_sse_subscribers", "Event streams open now"),
+    (
+        "frontdesk_sse_skipped_total",
+        "Times a screen was told to read anew: more happened than it can be told",
+    ),
     ("frontdesk_agents_connected", "Agents connected through this process now"),
     ("frontdesk_connector_up", "1 while a connector's task runs"),
     ("frontdesk_waiting_conversations", "Conversations that wait for an agent, by queue"),

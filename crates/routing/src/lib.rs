@@ -6,7 +6,7 @@
 //! Reading order: [`facts`], [`expression`] and [`rules`] (which queue, how urgent, which promises: CEL over what is
 //! known of an event and its client), [`order`] (the waiting list: value first, and nobody waits for ever),
 //! [`agent`], [`desk`], [`happening`] and [`offer`] (one agent at a time), [`hours`] and [`calendar`] (business
-//! time), [`promise`] (when an answer is due, and whether it was in time).
+//! time), [`promise`] (when an answer is due, and whether it was in time). [`testing`] is for tests.
 
 pub mod agent;
 pub mod calendar;
@@ -19,3 +19,4 @@ pub mod offer;
 pub mod order;
 pub mod promise;
 pub mod rules;
+pub mod testing;

@@ -44,6 +44,8 @@ impl Default for Terms {
 }
 
 const OFFER_S: u32 = 20;
+/// Offers made at once: whoever writes them down holds up everybody else who decides.
+const MOST_OFFERS: usize = 256;
 
 /// What came of a happening.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,20 +53,22 @@ pub struct Decided {
     /// Already made, in this order, at [`Desk::now`].
     pub changes: Vec<Change>,
     pub refused: Option<Refusal>,
+    /// There are more offers to be made: the happening [`Happening::Passed`] makes them.
+    pub more: bool,
 }
 
 impl Desk {
     /// Decides and changes the desk. Depends on nothing but the desk, the terms, the happening and its moment;
     /// a moment before the latest counts as the latest.
     ///
-    /// Afterwards no conversation waits for which [`Desk::candidate`] finds an agent.
+    /// Afterwards no conversation waits for which [`Desk::candidate`] finds an agent, unless there are more.
     pub fn decide(&mut self, terms: &Terms, at: Timestamp, happening: &Happening) -> Decided {
         self.pass(at);
         let mut turn = Turn { at: self.now(), desk: self, terms, changes: Vec::new() };
         turn.expire();
         let refused = turn.take(happening).err();
-        turn.offer();
-        Decided { changes: turn.changes, refused }
+        let more = turn.offer();
+        Decided { changes: turn.changes, refused, more }
     }
 
     /// When to say [`Happening::Passed`]; `None`: nothing happens by itself.
@@ -228,8 +232,9 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Offers what waits, in its order, while somebody has room.
-    fn offer(&mut self) {
+    /// Offers what waits, in its order, while somebody has room; gives whether that was not all.
+    fn offer(&mut self) -> bool {
+        let mut offers = 0;
         let mut lines = self.lines();
         let first = |line: &Line| self.desk.first_after(&line.need, None);
         let mut heads: BTreeSet<(Place, usize)> =
@@ -250,10 +255,15 @@ impl Turn<'_> {
                 let offer_s = self.terms.offer_s.get(&work.arrival.channel).copied().unwrap_or(OFFER_S);
                 let until = after(self.at, offer_s.max(1)).unwrap_or(Timestamp::MAX);
                 let number = self.desk.next_number();
+                if offers == MOST_OFFERS {
+                    return true;
+                }
+                offers += 1;
                 self.put(Change::Offered { conversation: place.conversation, agent, number, until });
             }
             heads.extend(self.desk.first_after(need, Some(place)).map(|next| (next, at)));
         }
+        false
     }
 
     /// What waits and somebody here has room for.

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use routing::agent::Presence;
 use routing::desk::{Change, Ended};
 use routing::happening::{Happening, Refusal};
-use routing::offer::Terms;
+use routing::offer::{Decided, Terms};
 use world::{World, arrival, id, name, profile, second};
 
 fn ended(changes: &[Change]) -> Vec<Ended> {
@@ -36,6 +36,22 @@ fn the_one_idle_for_longest_is_asked_and_has_it_once_they_accept() {
     assert_eq!(world.owner(1).as_deref(), Some("mia"));
     world.arrive(20, 2);
     assert_eq!(world.asked(2).as_deref(), Some("leo"), "nothing new came to them since 5");
+}
+
+#[test]
+fn many_offers_are_made_in_turns() {
+    let mut world = World::new(Terms::default());
+    for number in 0..600 {
+        world.arrive(number, number.unsigned_abs());
+    }
+    world.tell(600, Happening::Profiled { agent: name("mia"), profile: profile(&["desk"], &[], 520) });
+    world.tell(600, Happening::Presence { agent: name("mia"), presence: Presence::Available });
+    let offers = |decided: Decided| (decided.changes.len(), decided.more);
+    let connected = Happening::Connected { agent: name("mia"), connected: true };
+    assert_eq!(offers(world.tell(600, connected)), (1 + 256, true));
+    assert!(world.asked(255).is_some() && world.asked(256).is_none(), "the first of the list first");
+    assert_eq!(offers(world.tell(600, Happening::Passed)), (256, true));
+    assert_eq!(offers(world.tell(600, Happening::Passed)), (8, false), "and nobody has room any more");
 }
 
 #[test]

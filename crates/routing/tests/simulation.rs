@@ -15,32 +15,12 @@ use routing::desk::Change;
 use routing::happening::Happening;
 use routing::offer::Terms;
 use routing::order::Ageing;
+use routing::testing::Chance;
 use world::{World, arrival, id, name, profile, second};
 
 const AGENTS: u64 = 12;
 const VIP: i32 = 90;
 const USUAL: i32 = 50;
-
-/// SplitMix64: chance that is the same every time.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn from(&mut self, least: i64, most: i64) -> i64 {
-        least + i64::try_from(self.next() % u64::try_from(most - least + 1).unwrap()).unwrap()
-    }
-
-    fn percent(&mut self, share: u64) -> bool {
-        self.next() % 100 < share
-    }
-}
 
 struct Day {
     world: World,
@@ -69,16 +49,16 @@ impl Day {
             let skills: &[&str] = if number % 2 == 0 { &["uk"] } else { &[] };
             let queues: &[&str] = if number % 3 == 0 { &["desk", "back"] } else { &["desk"] };
             self.plan(0, Happening::Profiled { agent: agent.clone(), profile: profile(queues, skills, 2) });
-            let comes = self.chance.from(0, 300);
+            let comes = self.chance.between(0, 300);
             self.plan(comes, Happening::Presence { agent: agent.clone(), presence: Presence::Available });
             self.plan(comes, Happening::Connected { agent: agent.clone(), connected: true });
             // Now and then a network is lost, for a moment or for longer than the grace; a break is taken.
             for hour in 0..12 {
-                let at = comes + hour * 3_600 + self.chance.from(0, 3_000);
-                let back = at + self.chance.from(5, 200);
+                let at = comes + hour * 3_600 + self.chance.between(0, 3_000);
+                let back = at + self.chance.between(5, 200);
                 self.plan(at, Happening::Connected { agent: agent.clone(), connected: false });
                 self.plan(back, Happening::Connected { agent: agent.clone(), connected: true });
-                let rests = back + self.chance.from(60, 400);
+                let rests = back + self.chance.between(60, 400);
                 self.plan(rests, Happening::Presence { agent: agent.clone(), presence: Presence::Away });
                 let end = rests + 120;
                 self.plan(end, Happening::Presence { agent: agent.clone(), presence: Presence::Available });
@@ -90,13 +70,13 @@ impl Day {
         let mut at = 60;
         for number in 0..contacts {
             // Bursts and lulls, about nine tenths of what the agents can do.
-            at += if number % 200 < 60 { self.chance.from(0, 12) } else { self.chance.from(4, 20) };
+            at += if number % 200 < 60 { self.chance.between(0, 12) } else { self.chance.between(4, 20) };
             let priority = if self.chance.percent(10) { VIP } else { USUAL };
             let queue = if self.chance.percent(15) { "back" } else { "desk" };
             let mut made = arrival(number, queue, priority, at);
             made.skills.extend(self.chance.percent(25).then(|| "uk".to_owned()));
             if self.chance.percent(20) {
-                let last = self.chance.next() % AGENTS;
+                let last = self.chance.roll() % AGENTS;
                 made.knows = Some(name(&format!("agent-{last}")));
             }
             self.arrived.insert(id(number), (at, priority));
@@ -108,8 +88,8 @@ impl Day {
     fn react(&mut self, at: i64, change: &Change) {
         match change.clone() {
             Change::Offered { conversation, agent, number, .. } => {
-                let after = at + self.chance.from(1, 15);
-                match self.chance.next() % 100 {
+                let after = at + self.chance.between(1, 15);
+                match self.chance.roll() % 100 {
                     0..85 => self.plan(after, Happening::Accepted { conversation, agent, number }),
                     85..92 => self.plan(after, Happening::Declined { conversation, agent, number }),
                     // Too late, and never.
@@ -119,7 +99,7 @@ impl Day {
             }
             Change::Assigned { conversation, .. } => {
                 self.waited.entry(conversation).or_insert(at - self.arrived[&conversation].0);
-                let done = at + self.chance.from(60, 360);
+                let done = at + self.chance.between(60, 360);
                 self.plan(done, Happening::Left(conversation));
             }
             // Two offers in a row were ignored; somebody tells them, and they come back.

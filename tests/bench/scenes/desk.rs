@@ -137,7 +137,7 @@ async fn offers(lab: &Lab, report: &Report, scale: Scale) -> anyhow::Result<()> 
     ensure!(sent.refused == 0, "{} hooks were refused", sent.refused);
     let cores = (cpu_s(&[desk.pid()]) - cpu) / sent.seconds;
     let served = serving.end(scale.steady).await?;
-    let [messages, bytes] = consoles.heard();
+    let [messages, bytes, _] = consoles.heard();
     let each = (scale.steady * scale.agents) as f64;
     let told = [(messages - heard[0]) / each, (bytes - heard[1]) / each / 1024.0];
     let late: Vec<u32> = served
@@ -151,6 +151,7 @@ async fn offers(lab: &Lab, report: &Report, scale: Scale) -> anyhow::Result<()> 
     report.progress(&format!("{} contacts at {PER_S} a second", scale.steady));
 
     let batch = Arc::new(pbx.batch(scale.burst)?);
+    let [.., anew] = consoles.heard();
     let before = desk.metrics().await?.sum("frontdesk_routing_decisions_total");
     let serving = Serving::begin(&crew, &consoles, batch.numbers).await?;
     let sent = flood(desk.addr, PATH, &batch).await?;
@@ -179,6 +180,8 @@ async fn offers(lab: &Lab, report: &Report, scale: Scale) -> anyhow::Result<()> 
     report.figure(&figure(format!("{} at once: accepted and resolved", scale.burst), "per s", done, none));
     let decided = per_s(decisions, burst.done);
     report.figure(&figure("decisions about offers meanwhile".to_owned(), "per s", decided, none));
+    let each = (consoles.heard()[2] - anew) / scale.agents as f64;
+    report.figure(&figure("times each console read its lists anew meanwhile".to_owned(), "each", each, none));
     if served.too_late + burst.too_late > 0 {
         report.note(&format!("{} acceptances came too late", served.too_late + burst.too_late));
     }

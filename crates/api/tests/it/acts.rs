@@ -108,9 +108,11 @@ async fn nothing_is_written_to_where_nobody_can_or_may_be_answered() {
         to_a_caller.problem(),
         "409 nobody can be answered in writing here: call the client, or write to them where they wrote"
     );
+    assert_eq!(to_a_caller.problem_json()["type"], "/problems/no-way");
     real.desk.mute.store(true, Ordering::Relaxed);
     let mute = bo.post(&path, r#"{"text":"Hi"}"#).await;
     assert_eq!(mute.problem(), "409 email/support has no way to send");
+    assert_eq!(mute.problem_json()["type"], "/problems/no-way");
     real.desk.mute.store(false, Ordering::Relaxed);
     let client = format!("/v1/clients/{}", written["client"]["id"].as_str().unwrap());
     bo.send("PATCH", &client, &[], r#"{"permissions":{"email":"deny"}}"#).await;

@@ -233,8 +233,15 @@ impl Answer {
     /// A problem in one line: status, field, sentence.
     pub(crate) fn problem(&self) -> String {
         let json = self.problem_json();
-        assert_eq!(json["type"], "about:blank");
-        assert_eq!(json["title"], self.status.canonical_reason().unwrap());
+        let title = match json["type"].as_str().unwrap() {
+            "about:blank" => self.status.canonical_reason().unwrap(),
+            "/problems/no-way" => "Nothing can be sent there",
+            "/problems/taken" => "Somebody else has it",
+            "/problems/too-late" => "It is too late",
+            "/problems/unwanted-by-client" => "The client does not want it",
+            other => panic!("nobody knows {other}"),
+        };
+        assert_eq!(json["title"], title);
         let field = json["field"].as_str().map(|field| format!(" [{field}]")).unwrap_or_default();
         format!("{}{field} {}", self.status.as_u16(), json["detail"].as_str().unwrap())
     }

@@ -47,8 +47,18 @@ impl Listener {
     pub(crate) async fn id(&mut self) -> i64 {
         loop {
             let message = self.message().await.expect("the stream goes on");
-            if let Some(rest) = message.strip_prefix("id: ") {
-                return rest.lines().next().unwrap().parse().unwrap();
+            if message.starts_with("id: ") {
+                return id(&message);
+            }
+        }
+    }
+
+    /// The next change, whatever it is.
+    pub(crate) async fn next(&mut self) -> String {
+        loop {
+            let message = self.message().await.expect("the stream goes on");
+            if message.starts_with("id: ") {
+                return message;
             }
         }
     }
@@ -81,6 +91,10 @@ pub(crate) async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+fn id(message: &str) -> i64 {
+    message.strip_prefix("id: ").unwrap().lines().next().unwrap().parse().unwrap()
 }
 
 /// What a message holds.
@@ -188,7 +202,7 @@ async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_wri
 }
 
 #[tokio::test]
-async fn a_listener_who_sleeps_while_the_ring_goes_round_reads_it_from_the_store() {
+async fn a_listener_who_sleeps_while_much_happens_misses_nothing() {
     let house = House::new();
     let mia = house.person(Role::Reader).await;
     let mut sleeper = Listener::open(&mia, "?after=0", &[]).await;
@@ -200,7 +214,7 @@ async fn a_listener_who_sleeps_while_the_ring_goes_round_reads_it_from_the_store
         assert_eq!(awake.ids(now - head).await, (head + 1..=now).collect::<Vec<_>>());
         head = now;
     }
-    assert!(head > 5_000, "more than the ring holds: {head}");
+    assert!(head > 5_000, "much happened: {head}");
     assert_eq!(sleeper.ids(head).await, (1..=head).collect::<Vec<_>>());
     house.records(missed("CZ", None, 9_999)).await;
     assert_eq!(sleeper.id().await, head + 1, "and goes on live");
@@ -221,6 +235,74 @@ async fn two_hundred_listeners_see_the_same() {
     for listener in &mut listeners {
         assert_eq!(listener.ids(head).await, (1..=head).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn two_hundred_listeners_who_come_from_behind_read_the_store_once() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    for n in 0..200 {
+        house.records(missed(&format!("CA{n}"), Some(&number(n)), i64::try_from(n).unwrap())).await;
+    }
+    let head = house.store.feed_head().await.unwrap();
+    assert!(head > 512, "pages: {head}");
+    let before = house.store.feed_reads.load(Ordering::Relaxed);
+    let mut listeners = Vec::new();
+    for _ in 0..200 {
+        listeners.push(Listener::open(&mia, "?after=0", &[]).await);
+    }
+    for listener in &mut listeners {
+        assert_eq!(listener.ids(head).await, (1..=head).collect::<Vec<_>>());
+    }
+    // The pages, and now and then a look whether there is more.
+    let read = house.store.feed_reads.load(Ordering::Relaxed) - before;
+    assert!(read < 100, "{read} times");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_screen_is_told_what_was_too_much_for_it_and_goes_on() {
+    let house = House::new();
+    let mia = house.person(Role::Agent).await;
+    // More than it can be told at once, and far behind.
+    for count in [150, 1_200] {
+        let mut last = house.store.feed_head().await.unwrap();
+        let mut screen = Listener::open(&mia, "?screen=true", &[]).await;
+        for n in 0..count {
+            house
+                .records(missed(&format!("CA{count}-{n}"), Some(&number(n)), i64::try_from(n).unwrap()))
+                .await;
+        }
+        house.records(vec![call(&format!("CZ{count}"), None, CallState::Ringing, 9_999)]).await;
+        let head = house.store.feed_head().await.unwrap();
+        let mut skipped = 0;
+        while last < head {
+            let message = screen.next().await;
+            let id = id(&message);
+            if message.contains("\nevent: skipped\n") {
+                assert_eq!(data(&message), serde_json::json!({ "after": last, "position": id }));
+                skipped += id - last;
+            } else {
+                assert_eq!(id, last + 1, "nothing is left out in silence");
+            }
+            last = id;
+        }
+        assert!(skipped >= i64::try_from(count).unwrap(), "{skipped} of {count} contacts");
+        house.records(vec![call(&format!("CY{count}"), None, CallState::Ringing, 9_999)]).await;
+        assert_eq!(screen.id().await, head + 1, "and goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_screen_is_told_where_the_feed_is() {
+    let house = House::new();
+    let mia = house.person(Role::Agent).await;
+    house.records(missed("CA1", None, 0)).await;
+    let mut screen = Listener::open(&mia, "?screen=true", &[]).await;
+    // Its own coming is the first thing it hears.
+    let head = screen.id().await;
+    assert_eq!(screen.message().await.unwrap(), format!(": still here\nid: {head}"));
+    let odd = mia.get("/v1/events?screen=yes").await;
+    assert_eq!(odd.problem(), "400 [screen] `yes` is neither true nor false");
 }
 
 #[tokio::test(start_paused = true)]

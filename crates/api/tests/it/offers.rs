@@ -61,6 +61,27 @@ async fn what_waits_is_offered_to_whoever_is_here_and_theirs_when_they_accept() 
 }
 
 #[tokio::test]
+async fn a_screen_shows_offers_to_its_agent_and_not_to_others() {
+    let (real, _) = call_and_mail().await;
+    let (ann, _hers) = ready(&real, "Ann").await;
+    let bea = real.person("Bea", Role::Agent).await;
+    let mut screen = Listener::open(&ann, "?screen=true", &[]).await;
+    let mut other = Listener::open(&bea, "?screen=true", &[]).await;
+    let mut everything = Listener::open(&bea, "", &[]).await;
+    real.turns().await;
+    let [offer] = offers(&ann).await.try_into().unwrap();
+    assert_eq!(data(&screen.next_of("reservation").await)["reservation"], offer);
+    assert_eq!(data(&everything.next_of("reservation").await)["reservation"], offer);
+    assert_eq!(ann.post(&path(&offer, "accept"), "").await.status, 200);
+    // Of what follows the first offer she hears only this.
+    let mut heard = Vec::new();
+    while !heard.last().is_some_and(|message: &String| message.contains(r#""assignee":"Ann""#)) {
+        heard.push(other.next().await);
+    }
+    assert!(heard.iter().all(|message| !message.contains("event: reservation")), "{heard:?}");
+}
+
+#[tokio::test]
 async fn what_one_declines_is_offered_to_the_next_and_not_to_them_again() {
     let (real, _) = call_and_mail().await;
     let (ann, _hers) = ready(&real, "Ann").await;
@@ -101,11 +122,13 @@ async fn an_answer_after_the_end_is_too_late_and_names_who_has_it() {
         (late.problem(), &late.problem_json()["owner"]),
         ("409 this offer is over".to_owned(), &Value::Null)
     );
+    assert_eq!(late.problem_json()["type"], "/problems/too-late");
     let claim = format!("/v1/conversations/{}/claim", offer["conversation"]["id"].as_str().unwrap());
     assert_eq!(bo.post(&claim, "").await.status, 200);
     let later = ann.post(&path(&offer, "accept"), "").await;
     assert_eq!(later.problem(), "409 Bo has this conversation already");
     assert_eq!(later.problem_json()["owner"], "Bo");
+    assert_eq!(later.problem_json()["type"], "/problems/taken");
     let nothing = "/v1/reservations/rsv_00000000000000000000000000000000/accept";
     let missing = ann.post(nothing, "").await;
     assert_eq!(missing.problem(), "404 there is no reservation rsv_00000000000000000000000000000000");

@@ -264,3 +264,33 @@ async fn a_promise_that_warns_and_breaks_is_told_to_everybody() {
         assert_eq!(told["client"]["identifiers"][0]["value"], ADDRESS);
     }
 }
+
+#[tokio::test]
+async fn what_was_told_in_one_look_is_told_each_as_it_was_however_late_it_is_read() {
+    let (real, bo) = call_and_mail().await;
+    let head = real.store.feed_head().await.unwrap();
+    real.clock.store(2_000, Ordering::Relaxed);
+    real.turns().await;
+    // The mail's promise warned and broke, and the call's, before anybody looked.
+    let told = async || -> Vec<String> {
+        let mut listener = Listener::open(&bo, &format!("?after={head}"), &[]).await;
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            let data = data(&listener.next_of("deadline").await);
+            told.push(format!("{} {} {}", data["promise"], data["notice"], data["due_at"]).replace('"', ""));
+        }
+        told.sort();
+        told
+    };
+    let expected = [
+        "callback breached 2026-11-21T12:15:00Z",
+        "callback warned 2026-11-21T12:15:00Z",
+        "first_response breached 2026-11-21T12:11:00Z",
+        "first_response warned 2026-11-21T12:11:00Z",
+    ];
+    assert_eq!(told().await, expected);
+    for item in bo.get("/v1/conversations?waiting=true").await.items() {
+        assert_eq!(bo.post(&format!("{}/resolve", path(&item)), "").await.status, 200);
+    }
+    assert_eq!(told().await, expected);
+}
