@@ -18,7 +18,7 @@ fi
 as_root=()
 if ((EUID != 0)); then
     if ! sudo -n true 2>/dev/null; then
-        echo "Missing: ${missing[*]}. Please ask an administrator to run: apt-get install --no-install-recommends ${missing[*]}" >&2
+        echo "Missing: ${missing[*]}. Please ask an administrator to run: apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
         exit 1
     fi
     as_root=(sudo -n)

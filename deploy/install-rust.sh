@@ -47,4 +47,7 @@ if command -v apt-get >/dev/null; then
 fi
 
 echo "Rust $least or newer is needed$($lint && echo ', with rustfmt and clippy'), and none was found: install it with rustup (rustup.rs), then run this again." >&2
+if ((EUID != 0)) && command -v apt-get >/dev/null && [[ ! $(candidate) ]]; then
+    echo "Or, on Debian 12, ask an administrator to run: apt-get update && apt-get install --no-install-recommends ${packages[*]}" >&2
+fi
 exit 1

@@ -16,5 +16,7 @@ else
 fi
 cargo build --release --workspace --locked
 
+# Data, and with them every command that talks to the instance, are found from the folder they are run in.
 echo "Starting Frontdesk. Its data is in $PWD/data unless configured otherwise; Ctrl-C stops it." >&2
+echo "Before you paste commands into another terminal: cd $(printf %q "$PWD")" >&2
 exec "$binary" up "$@"

@@ -19,21 +19,25 @@ trap '(($? == 0)) || printf "== %s: FAILED after %d s\n" "$doing" $((SECONDS - b
 
 # The tests start servers of their own, throwaway ones; only the programs have to be here.
 programs() {
-    if ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
-        deploy/install-packages.sh postgresql
-    fi
-    command -v strace >/dev/null || deploy/install-packages.sh strace
+    local missing=() ready=true
+    has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+    has strace || missing+=(strace)
+    has ps || missing+=(procps)
     # Mail servers to talk to, and a browser to chat in.
-    [[ -x /usr/sbin/dovecot ]] || deploy/install-packages.sh dovecot-imapd
-    [[ -x /usr/sbin/postfix ]] || deploy/install-packages.sh postfix
-    command -v chromium >/dev/null || deploy/install-packages.sh chromium
-    command -v npm >/dev/null || deploy/install-packages.sh nodejs npm
-    fc-list 2>/dev/null | grep -q . || deploy/install-packages.sh fontconfig fonts-dejavu-core
+    [[ -x /usr/sbin/dovecot ]] || missing+=(dovecot-imapd)
+    [[ -x /usr/sbin/postfix ]] || missing+=(postfix)
+    has chromium || missing+=(chromium)
+    has npm || missing+=(nodejs npm)
+    [[ $(fc-list 2>/dev/null) ]] || missing+=(fontconfig fonts-dejavu-core)
+    # Whoever may not install hears of everything at once.
+    deploy/install-packages.sh "${missing[@]}" || ready=false
+    tools=$(deploy/install-tools.sh --lint) || ready=false
+    $ready || exit 1
     if [[ ! tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ]]; then
         npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --silent
     fi
-    tools=$(deploy/install-tools.sh --lint)
 }
+has() { command -v "$1" >/dev/null; }
 step "programs" programs
 export PATH="$tools:$PATH"
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::follow::Follower;
 use crate::load::Facts;
-use crate::wait::eventually;
+use crate::wait::{PATIENCE, eventually};
 
 /// What was told long ago may take this long to arrive: a broker that was killed is found again first.
 pub const ARRIVAL: Duration = Duration::from_secs(90);
@@ -83,7 +83,8 @@ impl Agent {
 
     async fn write(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        let request = request.bearer_auth(&self.token).json(body);
+        // Unlike what is read it is not asked again, and a hundred who write at once wait for each other.
+        let request = request.bearer_auth(&self.token).json(body).timeout(PATIENCE);
         let answer = request.send().await.expect("no answer from the API");
         let status = answer.status();
         let body = answer.bytes().await.expect("half an answer from the API");

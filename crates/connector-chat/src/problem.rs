@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use connector::problem::problem;
 
 /// What a client is told that may not come in.
 #[derive(Debug)]
@@ -59,31 +58,8 @@ impl Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Body {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-        };
-        let json = serde_json::to_vec(&body).expect("a problem has no map with keys that are not text");
-        let mut response = (self.status, json).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(pause) = self.retry_after {
-            // Whole seconds, rounded up: 0 would mean "at once".
-            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
-        response
+        problem(self.status, &self.detail, None, self.retry_after)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use connector::problem::problem;
 use contact::Unreadable;
-use serde::Serialize;
 
 /// What a sender is told when its request was not taken.
 #[derive(Debug)]
@@ -58,36 +58,11 @@ impl Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Body {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            field: self.field.as_deref(),
-        };
-        let json = serde_json::to_vec(&body).expect("a problem has no map with keys that are not text");
-        let mut response = (self.status, json).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let mut response = problem(self.status, &self.detail, self.field.as_deref(), self.retry_after);
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
-        }
-        if let Some(pause) = self.retry_after {
-            // Whole seconds, rounded up: 0 would mean "at once".
-            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
         }
         response
     }

@@ -55,46 +55,35 @@ mod tests {
 
     #[test]
     fn one_form_for_one_address() {
+        // What a mail's header says, and what of it is taken when a person types it: the same, or nothing.
         let cases = [
-            (" Olena@Client.Example. ", Some("olena@client.example")),
-            ("<a+b@x.ua>", Some("a+b@x.ua")),
-            ("почта@Пример.рф", Some("почта@xn--e1afmkfd.xn--p1ai")),
-            ("\"john\"@x.org", Some("john@x.org")),
-            ("a..b@x_y.org", Some("a..b@x_y.org")),
-            ("a@b@x.org", None),
-            ("a b@x.org", None),
-            ("root@localhost", None),
-            ("a@127.0.0.1", None),
-            ("a@[127.0.0.1]", None),
-            ("@x.org", None),
-            ("a@", None),
-            ("a@-x.org", None),
-            ("a@x..org", None),
-            ("a\u{202e}b@x.org", None),
-            ("a\u{0}@x.org", None),
-            ("no address", None),
+            (" Olena@Client.Example. ", Some("olena@client.example"), true),
+            ("a+b@x.ua", Some("a+b@x.ua"), true),
+            ("o'hara@x.org", Some("o'hara@x.org"), true),
+            ("почта@Пример.рф", Some("почта@xn--e1afmkfd.xn--p1ai"), true),
+            ("<a+b@x.ua>", Some("a+b@x.ua"), false),
+            ("a@x.ua>", Some("a@x.ua"), false),
+            ("\"john\"@x.org", Some("john@x.org"), false),
+            ("a..b@x.org", Some("a..b@x.org"), false),
+            ("a@x_y.org", Some("a@x_y.org"), false),
+            ("a@ x.org", Some("a@x.org"), false),
+            ("a@b@x.org", None, false),
+            ("a b@x.org", None, false),
+            ("root@localhost", None, false),
+            ("a@127.0.0.1", None, false),
+            ("a@[127.0.0.1]", None, false),
+            ("@x.org", None, false),
+            ("a@", None, false),
+            ("a@-x.org", None, false),
+            ("a@x..org", None, false),
+            ("a\u{202e}b@x.org", None, false),
+            ("a\u{0}@x.org", None, false),
+            ("no address", None, false),
+            ("", None, false),
         ];
-        for (raw, value) in cases {
+        for (raw, value, plain) in cases {
             assert_eq!(canonical(raw).as_deref(), value, "{raw}");
-        }
-    }
-
-    #[test]
-    fn what_is_typed_is_plain_or_nothing() {
-        for raw in [" Olena@Client.Example. ", "a+b@x.ua", "почта@Пример.рф", "o'hara@x.org"] {
-            assert!(typed(raw).is_some_and(|value| canonical(raw) == Some(value)), "{raw}");
-        }
-        for slip in [
-            "<a+b@x.ua>",
-            "a@x.ua>",
-            "\"john\"@x.org",
-            "a..b@x.org",
-            "a@x_y.org",
-            "a@ x.org",
-            "root@localhost",
-            "",
-        ] {
-            assert_eq!(typed(slip), None, "{slip}");
+            assert_eq!(typed(raw).as_deref(), value.filter(|_| plain), "{raw}, typed");
         }
     }
 

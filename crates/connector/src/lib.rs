@@ -6,11 +6,12 @@
 //!
 //! Reading order: this file (a connector is a value), [`ports`] (where it puts things),
 //! [`mod@supervise`] (who restarts it), [`testing`] (the contract every connector is tested by); and what is
-//! the same whichever way somebody comes: [`address`] and [`number`] (one form for one person), [`secret`].
+//! the same whichever way somebody comes: [`address`] and [`number`] (one form for one person), [`secret`], [`problem`].
 
 pub mod address;
 pub mod number;
 pub mod ports;
+pub mod problem;
 pub mod secret;
 pub mod supervise;
 pub mod testing;

@@ -24,9 +24,27 @@ pub(crate) fn is_wanted(config: &Config) -> bool {
     config.phone.is_empty() && config.email.is_empty() && config.chat.is_empty()
 }
 
+/// Whether what the data folder holds came by the demo line, mailbox and widget: nothing else is configured, and
+/// they were made there.
+pub(crate) fn was_played(config: &Config) -> bool {
+    is_wanted(config) && config.data.join("secrets").join(LINE_TOKEN).exists()
+}
+
+/// Routes as the demo does, where nothing is said about it.
+pub(crate) fn route(config: &mut Config) -> anyhow::Result<()> {
+    if config.routing.rules.is_empty() && config.routing.segments.is_empty() {
+        config.routing =
+            toml::from_str::<Example>(ROUTING).context("could not read the demo's routing")?.routing;
+    }
+    Ok(())
+}
+
+/// The file of the demo line's secret.
+const LINE_TOKEN: &str = "phone-demo-auth-token";
+
 /// Adds a demo line, mailbox and widget to the configuration.
 pub(crate) fn furnish(config: &mut Config) -> anyhow::Result<()> {
-    let token = keep(&config.data, "phone-demo-auth-token", secret)?.1;
+    let token = keep(&config.data, LINE_TOKEN, secret)?.1;
     let line = serde_json::json!({
         "provider": "twilio",
         "region": "UA",
@@ -41,10 +59,7 @@ pub(crate) fn furnish(config: &mut Config) -> anyhow::Result<()> {
     let widget = serde_json::json!({ "origins": ["*"], "region": "UA", "identity_secret_file": identity });
     config.demo = true;
     config.identity.shared.push(OFFICE.to_owned());
-    if config.routing.rules.is_empty() && config.routing.segments.is_empty() {
-        config.routing =
-            toml::from_str::<Example>(ROUTING).context("could not read the demo's routing")?.routing;
-    }
+    route(config)?;
     let name = || NAME.to_owned();
     config.phone.insert(name(), serde_json::from_value(line).context("could not make the demo line")?);
     config.email.insert(name(), serde_json::from_value(mailbox).context("could not make the demo mailbox")?);

@@ -19,7 +19,8 @@ use url::Url;
 use crate::cli::RoleName;
 use crate::demo;
 use crate::sources::Sources;
-use crate::wire::{Roles, StoreSlot};
+use crate::storeroom::StoreSlot;
+use crate::wire::Roles;
 
 pub(crate) struct HouseDesk {
     pub(crate) roles: Roles,

@@ -4,6 +4,7 @@
 //! and one of what is not believed if it takes webhooks.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use bus::Bus;
 use connector::{Clock, Connector, Courier, Cursors, Intake, Supervisor};
 use connector_email::NotTaken;
 use contact::{Channel, SourceName};
-use intake::{Door, QuarantineDoor};
+use intake::{Door, DoorOptions, DoorTask, Limits, Pace, QuarantineDoor, RealDisk, Surroundings};
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,7 +28,12 @@ use crate::live::{RecordedChats, Signs};
 use crate::nobodys::{Careful, Nobodys};
 use crate::pipe::{HandIn, Refused};
 use crate::sources::Sources;
-use crate::wire::{Roles, StoreSlot, open_door};
+use crate::storeroom::StoreSlot;
+use crate::wire::Roles;
+
+/// The quarantine's journal: it holds what the broker has not taken yet, so it is small.
+const QUARANTINE_LIMITS: Limits =
+    Limits { max_bytes: 64 << 20, segment_bytes: 8 << 20, heal_every: Duration::from_secs(1) };
 
 /// What the doors stand on.
 pub(crate) struct Ground<'a> {
@@ -68,7 +74,8 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
         return Ok(opened);
     }
     let journal = |lane: &'static str, broker: Lane| {
-        let (door, task) = open_door(config, lane, broker, ground.blobs, clock)?;
+        let folder = config.data.join("journal").join(lane);
+        let (door, task) = open_door(&folder, config, lane, broker, ground.blobs, clock, Pace::default())?;
         ground.journals.spawn(task.run(ground.door_stop.clone()));
         anyhow::Ok(door)
     };
@@ -135,6 +142,34 @@ impl Doors {
         self.routes = std::mem::take(&mut self.routes).merge(connector.routes);
         self.couriers.extend(connector.couriers);
     }
+}
+
+/// Opens a journal in `folder`.
+pub(crate) fn open_door(
+    folder: &Path,
+    config: &Config,
+    lane: &'static str,
+    broker: Lane,
+    blobs: &Arc<dyn ObjectStore>,
+    clock: &Clock,
+    pace: Pace,
+) -> anyhow::Result<(Door, DoorTask)> {
+    let limits = match lane {
+        "quarantine" => QUARANTINE_LIMITS,
+        _ => Limits {
+            max_bytes: config.journal.max_bytes,
+            segment_bytes: config.journal.segment_bytes,
+            ..Limits::default()
+        },
+    };
+    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace };
+    let around = Surroundings {
+        disk: Arc::new(RealDisk),
+        broker: Arc::new(broker),
+        blobs: blobs.clone(),
+        clock: clock.clone(),
+    };
+    Ok(Door::open(options, around)?)
 }
 
 /// Mails handed in through the socket, by the name of their source.

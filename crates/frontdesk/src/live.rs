@@ -11,7 +11,7 @@ use timeline::Store;
 use tokio::sync::broadcast;
 use tokio_util::task::TaskTracker;
 
-use crate::wire::StoreSlot;
+use crate::storeroom::StoreSlot;
 
 /// Signs a slow socket may lag behind before it misses some; it re-reads now and then anyway.
 const KEPT: usize = 1024;

@@ -23,6 +23,7 @@ mod late;
 mod live;
 mod lock;
 mod metric;
+mod nats;
 mod nobodys;
 mod outgoing;
 mod pipe;
@@ -31,6 +32,7 @@ mod recorder;
 mod serve;
 mod sources;
 mod stop;
+mod storeroom;
 mod story;
 mod wire;
 

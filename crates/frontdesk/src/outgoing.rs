@@ -23,7 +23,7 @@ use contact::{
 };
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use timeline::act::{ActError, act, subject};
+use timeline::act::{ActError, act, event};
 use timeline::{Arrival, Client, Policy, Reply, ReplyState, Store, StoreError, record};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -254,7 +254,7 @@ impl Dispatcher {
         let event = fact(source, change, now);
         warn!(reply.id = %reply.id, policy = UNHEARD_POLICY, "nobody told how a try at an answer ended");
         let recorded =
-            record(self.store.as_ref(), &self.policy, vec![arrival(event, now)], Vec::new()).await?;
+            record(self.store.as_ref(), &self.policy, vec![Arrival::new(event, now)], Vec::new()).await?;
         self.tell(recorded.feed_position).await;
         Ok(())
     }
@@ -272,20 +272,9 @@ impl Dispatcher {
     /// Does it in the name of a policy, as one event of the log.
     async fn decide(&self, policy: &str, id: String, deed: Deed, now: Timestamp) -> Result<(), StoreError> {
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return Ok(()) };
-        let event = Event {
-            key: EventKey { source, id },
-            contact: subject(&deed),
-            occurred_at: now,
-            received_at: now,
-            traceparent: None,
-            direction: Direction::Outbound,
-            trust: Trust::Verified,
-            from: None,
-            to: Vec::new(),
-            content: Content::Act(Box::new(Act { by: Actor::Policy(policy.to_owned()), deed })),
-            raw: None,
-        };
-        match act(self.store.as_ref(), &self.policy, arrival(event, now)).await {
+        let deed = Act { by: Actor::Policy(policy.to_owned()), deed };
+        let event = event(EventKey { source, id }, deed, now);
+        match act(self.store.as_ref(), &self.policy, Arrival::new(event, now)).await {
             Ok(acted) => self.tell(acted.feed_position).await,
             // Somebody else has decided meanwhile.
             Err(ActError::Refused(_)) => {}
@@ -342,11 +331,6 @@ fn fact(source: SourceName, change: ReplyChange, now: Timestamp) -> Event {
         content: Content::Reply(change),
         raw: None,
     }
-}
-
-fn arrival(event: Event, now: Timestamp) -> Arrival {
-    let payload = String::from_utf8(event.to_json()).expect("JSON is UTF-8");
-    Arrival { event, payload, recorded_at: now }
 }
 
 /// `reply.v1.email.support` → `email/support`.

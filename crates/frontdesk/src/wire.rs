@@ -5,27 +5,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use api::Feed;
-use bus::{Auth, Bus, Lanes, kv, server, topology};
+use bus::{Bus, Lanes, kv, topology};
 use connector::{Clock, Supervisor};
 use contact::SourceName;
 use futures::future::BoxFuture;
-use intake::{Door, DoorOptions, DoorTask, Limits, Pace, RealDisk, Surroundings};
 use metrics_exporter_prometheus::PrometheusHandle;
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use secrecy::ExposeSecret as _;
 use timeline::{HoldBounds, Policy, Store};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
-use url::Url;
+use tracing::info;
 
-use crate::broker::Lane;
 use crate::cli::RoleName;
-use crate::config::{self, Config, Wrong};
+use crate::config::{Config, Wrong};
 use crate::desk::HouseDesk;
 use crate::doors::Ground;
 use crate::keeper::{self, Keeper};
@@ -35,22 +28,17 @@ use crate::outgoing::{Couriers, Dispatcher};
 use crate::pipe::Pipe;
 use crate::recorder::{Recorder, Warden};
 use crate::sources::Sources;
-use crate::{board, demo, doors, policy, serve};
+use crate::storeroom::{StoreSlot, blob_store, keep_opening, open_store, opened};
+use crate::{board, demo, doors, nats, policy, serve};
 
 /// What this process is for.
 pub(crate) type Roles = BTreeSet<RoleName>;
 
-/// The quarantine's journal: it holds what the broker has not taken yet, so it is small.
-const QUARANTINE_LIMITS: Limits =
-    Limits { max_bytes: 64 << 20, segment_bytes: 8 << 20, heal_every: Duration::from_secs(1) };
 /// Gauges that fade are refreshed this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Called once, when we listen and the store is open.
 pub(crate) type Greeting = Box<dyn FnOnce(Arc<dyn Store>) -> BoxFuture<'static, ()> + Send>;
-
-/// The store as soon as it can be reached; what needs it waits, the hooks do not.
-pub(crate) type StoreSlot = watch::Receiver<Option<Arc<dyn Store>>>;
 
 /// Runs the roles until `stop`. Returns an error only when something that cannot be mended by waiting
 /// is wrong.
@@ -69,8 +57,8 @@ pub(crate) async fn run(
 
     let house = TaskTracker::new();
     let closing = CancellationToken::new();
-    let server = local_server(&config).await?;
-    let bus = Bus::start(bus_options(&config, server.as_ref())?, house.clone(), closing.clone());
+    let server = nats::local_server(&config).await?;
+    let bus = Bus::start(nats::bus_options(&config, server.as_ref())?, house.clone(), closing.clone());
     let blobs = blob_store(&config)?;
     let (store, slot) = watch::channel(None);
     let store_needed =
@@ -343,41 +331,6 @@ impl Api {
     }
 }
 
-/// The store when it comes; `None` when we are stopped first.
-async fn opened(slot: &mut StoreSlot, stop: &CancellationToken) -> Option<Arc<dyn Store>> {
-    tokio::select! {
-        () = stop.cancelled() => None,
-        store = slot.wait_for(Option::is_some) => store.ok()?.clone(),
-    }
-}
-
-/// Tries until the store can be reached. Hooks are accepted meanwhile.
-async fn keep_opening(config: Config, slot: watch::Sender<Option<Arc<dyn Store>>>, stop: CancellationToken) {
-    let mut pause = Duration::from_millis(250);
-    let mut told = String::new();
-    loop {
-        match open_store(&config).await {
-            Ok(store) => {
-                slot.send_replace(Some(store));
-                return;
-            }
-            Err(error) => {
-                let reason = format!("{error:#}");
-                // Once a reason: it may be away for a long time.
-                if reason != told {
-                    warn!(%reason, "the store cannot be opened yet; hooks are accepted meanwhile");
-                    told = reason;
-                }
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-        pause = (pause * 2).min(Duration::from_secs(5));
-    }
-}
-
 async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
     let mut tick = tokio::time::interval(UPKEEP);
     while !stop.is_cancelled() {
@@ -394,117 +347,4 @@ pub(crate) fn real_clock() -> Clock {
     #[expect(clippy::disallowed_methods, reason = "everybody else takes the time as an argument")]
     let now = jiff::Timestamp::now;
     Arc::new(now)
-}
-
-/// Where a local nats-server may be.
-pub(crate) fn server_search(config: &Config) -> server::Search {
-    let path = Some(config.nats.server_path.clone()).filter(|path| !path.as_os_str().is_empty());
-    server::Search::usual(path, &config.data)
-}
-
-/// Starts the supervised nats-server, unless one outside is configured.
-async fn local_server(config: &Config) -> anyhow::Result<Option<server::Server>> {
-    if !config.nats.url.is_empty() {
-        return Ok(None);
-    }
-    let program = std::env::current_exe().context("could not find our own program")?;
-    let started = server::Server::start(server::Options {
-        dir: config.data.join("nats"),
-        search: server_search(config),
-        max_file_store: topology::reserved_bytes(stream_bytes(config)),
-        launcher: Some(server::Launcher { program, args: vec!["nats-child".into()] }),
-    })
-    .await?;
-    Ok(Some(started))
-}
-
-fn stream_bytes(config: &Config) -> u64 {
-    u64::try_from(config.nats.max_bytes).unwrap_or(0)
-}
-
-/// How to reach NATS: the local server, or the one configured.
-pub(crate) fn bus_options(config: &Config, server: Option<&server::Server>) -> anyhow::Result<bus::Options> {
-    let mut options = match server {
-        Some(server) => bus::Options::new(server.url(), server.credentials()),
-        None => {
-            let password = config::secret(&config.nats.password, config.nats.password_file.as_deref())?;
-            let auth = match (config.nats.user.as_str(), password) {
-                ("", None) => Auth::None,
-                ("", Some(token)) => Auth::Token(token.expose_secret().to_owned()),
-                (user, password) => Auth::User {
-                    name: user.to_owned(),
-                    password: password.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default(),
-                },
-            };
-            bus::Options::new(config.nats.url.clone(), auth)
-        }
-    };
-    options.max_bytes = stream_bytes(config);
-    options.replicas = config.nats.replicas;
-    Ok(options)
-}
-
-/// The store, migrated.
-pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let mut url = config.store_url();
-    if let Some(password) = config::secret(&config.store.password, config.store.password_file.as_deref())? {
-        let mut parsed = Url::parse(&url).context("[store] url is no URL")?;
-        parsed
-            .set_password(Some(password.expose_secret()))
-            .map_err(|()| anyhow::anyhow!("[store] url has no place for a password"))?;
-        url = parsed.into();
-    }
-    if let Some(path) = url.strip_prefix("sqlite://")
-        && let Some(folder) = std::path::Path::new(path).parent()
-    {
-        std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
-    }
-    let options =
-        store::Options { sqlite_cache_mib: config.store.sqlite_cache_mib, ..store::Options::default() };
-    Ok(store::open(&url, options).await?)
-}
-
-/// The folder for what is too large for an event. Flushed, because a promise may stand on it.
-pub(crate) fn blob_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let folder = config.blob_folder();
-    std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
-    Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)))
-}
-
-pub(crate) fn open_door(
-    config: &Config,
-    lane: &'static str,
-    broker: Lane,
-    blobs: &Arc<dyn ObjectStore>,
-    clock: &Clock,
-) -> anyhow::Result<(Door, DoorTask)> {
-    open_door_in(&config.data.join("journal").join(lane), config, lane, broker, blobs, clock, Pace::default())
-}
-
-/// Opens a journal in `folder`.
-pub(crate) fn open_door_in(
-    folder: &std::path::Path,
-    config: &Config,
-    lane: &'static str,
-    broker: Lane,
-    blobs: &Arc<dyn ObjectStore>,
-    clock: &Clock,
-    pace: Pace,
-) -> anyhow::Result<(Door, DoorTask)> {
-    let limits = match lane {
-        "quarantine" => QUARANTINE_LIMITS,
-        _ => Limits {
-            max_bytes: config.journal.max_bytes,
-            segment_bytes: config.journal.segment_bytes,
-            ..Limits::default()
-        },
-    };
-    let options = DoorOptions { folder: folder.to_owned(), lane, limits, pace };
-    let around = Surroundings {
-        disk: Arc::new(RealDisk),
-        broker: Arc::new(broker),
-        blobs: blobs.clone(),
-        clock: clock.clone(),
-    };
-    Ok(Door::open(options, around)?)
 }

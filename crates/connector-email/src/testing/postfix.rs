@@ -15,7 +15,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::authority::Authority;
-use super::process::{LOOK, START, free_port, fresh_folder, is_root, program, required, run, say};
+use super::process::{
+    LOOK, START, free_port, fresh_folder, is_root, program, required, run, say, watch_with,
+};
 
 /// A running server. Everything for `client.example` and `xn--e1afmkfd.xn--p1ai` is delivered, but:
 /// `refused@client.example` is refused for good, `busy@client.example` for now.
@@ -264,8 +266,7 @@ fn logins(mut stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A shell that does nothing until this process ends or asks it to. Its own, because Postfix keeps the
-/// number of its master by itself.
+/// Its own end, because Postfix keeps the number of its master by itself.
 fn watch(folder: &Path) -> io::Result<Child> {
     let script = r#"
         read -r line
@@ -274,15 +275,7 @@ fn watch(folder: &Path) -> io::Result<Child> {
         do sleep 0.02; done
         rm -rf "$0"
     "#;
-    Command::new("sh")
-        .arg("-c")
-        .arg(script)
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
+    watch_with(script, folder)
 }
 
 /// The end of its input tells it.

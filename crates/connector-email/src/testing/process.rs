@@ -14,16 +14,22 @@ pub(super) const START: Duration = Duration::from_secs(60);
 /// Between two looks at whether it has.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
-/// A shell that does nothing until this process ends or asks it to; then it kills the process group
-/// whose number is in `<folder>/pid` and removes the folder.
+/// Kills the process group whose number is in `<folder>/pid`, and removes the folder.
+const KILL_ITS_GROUP: &str = r#"
+    read -r line
+    main=$(cat "$0/pid" 2>/dev/null) && kill -s KILL -- "-$main" 2>/dev/null
+    for look in 1 2 3 4 5 6 7 8 9 10
+    do kill -s 0 -- "-$main" 2>/dev/null || break; sleep 0.02; done
+    rm -rf "$0"
+"#;
+
+/// A shell that does nothing until this process ends or asks it to; then it ends the server in `folder`.
 pub(super) fn watch(folder: &Path) -> io::Result<Child> {
-    let script = r#"
-        read -r line
-        main=$(cat "$0/pid" 2>/dev/null) && kill -s KILL -- "-$main" 2>/dev/null
-        for look in 1 2 3 4 5 6 7 8 9 10
-        do kill -s 0 -- "-$main" 2>/dev/null || break; sleep 0.02; done
-        rm -rf "$0"
-    "#;
+    watch_with(KILL_ITS_GROUP, folder)
+}
+
+/// The same with a script of one's own, of which `$0` is the folder and which begins by reading a line.
+pub(super) fn watch_with(script: &str, folder: &Path) -> io::Result<Child> {
     Command::new("sh")
         .arg("-c")
         .arg(script)

@@ -66,7 +66,7 @@ impl House {
         record(
             self.dispatcher.store.as_ref(),
             &timeline::Policy::default(),
-            vec![arrival(event, self.now())],
+            vec![Arrival::new(event, self.now())],
             Vec::new(),
         )
         .await
@@ -82,18 +82,16 @@ impl House {
     /// An agent answers.
     async fn answer(&self) -> EntryId {
         let deed = Deed::Reply { conversation: self.conversation().await, text: "Good morning".into() };
+        self.does("reply", deed).await.entry
+    }
+
+    /// An agent's act at this moment.
+    async fn does(&self, what: &str, deed: Deed) -> timeline::act::Acted {
         let now = self.now();
-        let source: SourceName = "desk/api".parse().unwrap();
-        let event = Event {
-            key: EventKey { source: source.clone(), id: format!("reply:{now}") },
-            contact: subject(&deed),
-            content: Content::Act(Box::new(Act { by: Actor::Agent("mia".into()), deed })),
-            ..fact(source, change(entry(1), ReplyFate::Sent), now)
-        };
-        act(self.dispatcher.store.as_ref(), &timeline::Policy::default(), arrival(event, now))
-            .await
-            .unwrap()
-            .entry
+        let key = EventKey { source: "desk/api".parse().unwrap(), id: format!("{what}:{now}") };
+        let event = event(key, Act { by: Actor::Agent("mia".into()), deed }, now);
+        let (store, policy) = (self.dispatcher.store.as_ref(), Policy::default());
+        act(store, &policy, Arrival::new(event, now)).await.unwrap()
     }
 
     async fn told(&self, reply: EntryId, attempt: u32, fate: ReplyFate) {
@@ -225,15 +223,7 @@ impl House {
             language: None,
             hours: None,
         };
-        let now = self.now();
-        let source: SourceName = "desk/api".parse().unwrap();
-        let event = Event {
-            key: EventKey { source: source.clone(), id: format!("deny:{now}") },
-            contact: subject(&deed),
-            content: Content::Act(Box::new(Act { by: Actor::Agent("mia".into()), deed })),
-            ..fact(source, change(entry(1), ReplyFate::Sent), now)
-        };
-        act(self.dispatcher.store.as_ref(), &Policy::default(), arrival(event, now)).await.unwrap();
+        self.does("deny", deed).await;
     }
 
     /// What its entry shows of an answer.
