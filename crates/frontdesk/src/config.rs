@@ -191,6 +191,10 @@ impl Config {
         if !(blobs.is_empty() || blobs.starts_with("file://")) {
             wrong.push("[blobs] url: it begins with file://, or is empty".to_owned());
         }
+        let named = self.nats.url.split(',').filter_map(|url| Url::parse(url.trim()).ok());
+        if named.into_iter().any(|url| !url.username().is_empty() || url.password().is_some()) {
+            wrong.push("[nats] url: a user and a password stand in [nats] user and password".to_owned());
+        }
         if ![1, 3, 5].contains(&self.nats.replicas) {
             wrong.push("[nats] replicas: it is 1, 3 or 5".to_owned());
         }
@@ -270,10 +274,22 @@ fn hide(dict: &mut Dict) {
         match value {
             Value::String(_, text) if text.is_empty() => {}
             value if SECRETS.contains(&key.as_str()) => *value = Value::from("(hidden)"),
+            Value::String(_, text) => {
+                if let Some(shown) = without_password(text) {
+                    *text = shown;
+                }
+            }
             Value::Dict(_, inner) => hide(inner),
             _ => {}
         }
     }
+}
+
+/// The URL with its password hidden, if it has one.
+fn without_password(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok().filter(|url| url.password().is_some())?;
+    url.set_password(Some("(hidden)")).ok()?;
+    Some(url.into())
 }
 
 /// One mistake as "where: what".
@@ -421,6 +437,9 @@ mod tests {
         assert!(config.phone["main-line"].auth_token.as_ref().unwrap().is(b"true"));
         let shown = config.shown().unwrap();
         assert!(!shown.contains("0123") && shown.contains("(hidden)"), "{shown}");
+        let config = load("[store]\nurl = \"postgres://desk:tooOpen@db/desk\"", &[]).unwrap();
+        let shown = config.shown().unwrap();
+        assert!(!shown.contains("tooOpen") && shown.contains("postgres://desk:"), "{shown}");
     }
 
     #[test]
@@ -437,6 +456,8 @@ mod tests {
         assert!(wrong.contains("[phone.main] region"), "{wrong}");
         let wrong = complaint("[store]\nurl = \"mysql://x\"\n[nats]\nreplicas = 2");
         assert!(wrong.contains("[store] url") && wrong.contains("[nats] replicas"), "{wrong}");
+        let wrong = complaint("[nats]\nurl = \"nats://one:4222,nats://desk:pw@two:4222\"");
+        assert!(wrong.contains("[nats] url: a user and a password") && !wrong.contains("pw@"), "{wrong}");
         let gone = Config::load(Some(Path::new("/nonexistent.toml")), []).unwrap_err().to_string();
         assert!(gone.contains("/nonexistent.toml"), "{gone}");
     }
