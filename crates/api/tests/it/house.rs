@@ -57,12 +57,16 @@ impl House {
         Self { router, store, desk, feed, stop, tracker, clock, people: AtomicU8::new(1) }
     }
 
-    /// Somebody with a token of their own.
+    /// Somebody with a token of their own, named after their role.
     pub(crate) async fn person(&self, role: Role) -> Person {
+        self.named(&format!("a {role}"), role).await
+    }
+
+    pub(crate) async fn named(&self, name: &str, role: Role) -> Person {
         let secret = token_secret([self.people.fetch_add(1, Ordering::Relaxed); 32]);
         let token = Token {
             id: token_id(&secret),
-            name: format!("a {role}"),
+            name: name.to_owned(),
             role,
             created_at: noon(0),
             revoked_at: None,

@@ -293,6 +293,29 @@ async fn a_screen_is_told_what_was_too_much_for_it_and_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_rings_at_once_on_the_screen_of_its_agent_and_a_moment_later_on_others() {
+    let house = House::new();
+    house.store.rings.lock().unwrap().push("mia".to_owned());
+    let mut screens = Vec::new();
+    for name in ["mia", "bo"] {
+        let person = house.named(name, Role::Reader).await;
+        screens.push(Listener::open(&person, "?screen=true", &[]).await);
+    }
+    house.records(vec![call("CA1", None, CallState::Ringing, 0)]).await;
+    for screen in &mut screens {
+        while screen.id().await < house.store.feed_head().await.unwrap() {}
+    }
+    let began = tokio::time::Instant::now();
+    house.records(vec![call("CA2", None, CallState::Ringing, 1)]).await;
+    let mut heard_after = Vec::new();
+    for screen in &mut screens {
+        screen.id().await;
+        heard_after.push(began.elapsed().as_millis());
+    }
+    assert!(heard_after[0] < 40 && heard_after[1] >= 40, "{heard_after:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quiet_screen_is_told_where_the_feed_is() {
     let house = House::new();
     let mia = house.person(Role::Agent).await;

@@ -35,6 +35,8 @@ pub(crate) struct MemoryStore {
     pub(crate) broken: AtomicBool,
     /// No answer to an idempotency key is kept, as if the process had ended before.
     pub(crate) forgets: AtomicBool,
+    /// At whose telephones every call rings.
+    pub(crate) rings: Mutex<Vec<String>>,
     /// How often somebody read the feed.
     pub(crate) feed_reads: AtomicU64,
     /// How often somebody read what figures are made of.
@@ -230,7 +232,7 @@ impl Store for MemoryStore {
                     .then(|| rows.agents.values().find(|agent| Agent::id(&agent.name) == item.id))
                     .flatten()
                     .map(|agent| rows.agent(agent)),
-                rings: Vec::new(),
+                rings: self.rings.lock().unwrap().clone(),
                 notice: item.notice,
             }
         });
