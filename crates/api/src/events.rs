@@ -67,7 +67,7 @@ impl FromParams for EventsQuery {
 /// - `skipped`, only where `screen=true`: `{"after":…,"position":…}`. Of what lies between, only offers to the
 ///   caller and calls at their telephones were told: what is shown is to be read anew.
 ///
-/// Changes in quick succession are told together, every 10 ms, and every 50 ms to a screen. While an agent's stream is open they are connected.
+/// To a screen changes in quick succession are told together, every 50 ms. While an agent's stream is open they are connected.
 /// The stream ends when the token is revoked or we shut down; come back with `Last-Event-ID` and nothing is missed.
 /// A position beyond the head of the feed is refused: it is of another feed, so what the caller has is to be read
 /// anew. An `id` may come without data, to say how far the feed is.

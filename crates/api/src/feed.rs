@@ -29,11 +29,10 @@ const READERS: usize = 4;
 const SAFETY_POLL: Duration = Duration::from_secs(1);
 /// How long to leave a store alone that was away.
 const AWAY: Duration = Duration::from_secs(1);
-/// Changes that follow one another faster are told together: a hundred small writes cost more than one large
-/// one, for us and for who reads them. What happens first after a silence is told at once, and so is on a screen
-/// what concerns its agent before all others.
-const PACE: Duration = Duration::from_millis(10);
-const SCREENS_PACE: Duration = Duration::from_millis(50);
+/// Changes that follow one another faster are told together to a screen: there are many screens, and a hundred small
+/// writes cost more than one large one, for us and for who reads them. What happens first after a silence is told at
+/// once, and so is what concerns its agent before all others.
+const PACE: Duration = Duration::from_millis(50);
 /// In bytes: what a subscriber is given at once.
 const CHUNK: usize = 64 * 1024;
 /// In changes: whoever comes back to a screen from farther behind reads everything anew.
@@ -260,9 +259,8 @@ impl Subscription {
     }
 
     fn give(&mut self, chunk: Vec<u8>) -> Bytes {
-        let pace = if self.screen.is_some() { SCREENS_PACE } else { PACE };
-        if chunk.len() < CHUNK {
-            self.rests_until = Instant::now() + pace;
+        if self.screen.is_some() {
+            self.rests_until = Instant::now() + PACE;
         }
         chunk.into()
     }
