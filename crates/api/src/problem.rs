@@ -16,6 +16,8 @@ use crate::desk::DeskError;
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// In letters: of the sentence of a problem.
+const MOST_LETTERS: usize = 1_000;
 /// Seconds after which a caller may try again when something of ours is away.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
@@ -79,12 +81,20 @@ pub(crate) struct ProblemJson {
     owner: Option<String>,
 }
 
+/// A sentence may quote what was sent, and that may be long.
+fn shortened(sentence: String) -> String {
+    match sentence.char_indices().nth(MOST_LETTERS) {
+        Some((end, _)) => format!("{}…", sentence.get(..end).unwrap_or_default()),
+        None => sentence,
+    }
+}
+
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,
             r#type: SAID_BY_STATUS,
-            detail: detail.into(),
+            detail: shortened(detail.into()),
             field: None,
             owner: None,
             header: None,
