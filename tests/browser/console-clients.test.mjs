@@ -203,8 +203,10 @@ test('who was made one is taken apart again, by who may, after being told what t
     await desk.mail('olena@example.com', { name: 'Olena', subject: 'Broken chair', text: 'It wobbles.' });
     // Signed in on the site, which says whose address it is: a policy makes them one.
     await desk.chat('Is anybody there?', { user: 'olena', email: 'olena@example.com' });
-    const [olena, mia] = [await (await agent()).comes(), await (await agent(await desk.hire('mia'))).comes()];
+    const [olena, mia] = [await agent(), await agent(await desk.hire('mia'))];
+    await olena.canBeLeftWaiting();
     for (const one of [olena, mia]) {
+        await one.comes();
         await one.opens('Is anybody there?');
         await one.says(one.page.getByTestId('merges'), /signed token.*signed-token\/1/s);
         await eventually('one history', async () => (await one.page.locator('.entry').count()) === 2);
@@ -222,11 +224,17 @@ test('who was made one is taken apart again, by who may, after being told what t
     assert.equal((await desk.ask('/v1/clients')).items.length, 1);
     await olena.page.getByTestId('merges').getByRole('button', { name: 'Take apart' }).click();
     await asked.getByLabel('Why').fill('A family with one mailbox.');
+    await olena.page.evaluate(() => window.hold());
     await olena.page.keyboard.press('Enter');
     await asked.waitFor({ state: 'detached' });
     await olena.says(olena.page.getByTestId('polite'), /two clients again/);
-    await becomes(() => olena.page.evaluate(() => document.activeElement.id), 'card');
+    const focused = () => olena.page.evaluate(() => document.activeElement.id);
+    await becomes(focused, 'card');
     await becomes(async () => (await desk.ask('/v1/clients')).items.length, 2);
+    // Whose conversation it is now is told after the answer: the focus is on the card of that client then.
+    await olena.page.evaluate(() => window.letGo());
+    await eventually('the client of the chat', async () => (await olena.entries.count()) === 1);
+    await becomes(focused, 'card');
     // Everybody who looks sees it: the chat alone, whose client they were made of before, and the way to them.
     for (const one of [olena, mia]) {
         await eventually('one of two histories', async () => (await one.entries.count()) === 1);

@@ -113,6 +113,21 @@ export class Agent {
         this.page.on('request', request => this.asked.push(request));
     }
 
+    // From the next page on, what the server tells of by itself can be held back, and let go.
+    canBeLeftWaiting() {
+        return this.page.addInitScript(() => {
+            let held = Promise.resolve();
+            const fetched = window.fetch;
+            window.hold = () => void (held = new Promise(done => (window.letGo = done)));
+            window.fetch = async (...asked) => {
+                const answer = await fetched(...asked);
+                if (!answer.headers.get('content-type')?.startsWith('text/event-stream')) return answer;
+                const gate = new TransformStream({ transform: (piece, on) => held.then(() => on.enqueue(piece)) });
+                return new Response(answer.body.pipeThrough(gate), answer);
+            };
+        });
+    }
+
     // With the link that has the token in it, as it is printed for a newcomer.
     async comes(hash = `#token=${this.token}`) {
         await this.page.goto(`${this.desk.url}/console/${hash}`);

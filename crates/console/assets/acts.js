@@ -4,7 +4,7 @@ import { announce, changed, desk } from './desk.js';
 import { called } from './format.js';
 import { go } from './route.js';
 import { learn } from './known.js';
-import { loadTimeline, readMe, refreshCard } from './reads.js';
+import { ageMerges, loadTimeline, readMe, refreshCard } from './reads.js';
 import { t } from './words.js';
 
 // Runs `act` for `place`, unless something runs there. Gives whether it succeeded.
@@ -111,7 +111,7 @@ export const merge = (client, other, reason) =>
     run(`candidate:${other}`, async () => {
         await write('POST', `/v1/clients/${client}/merge`, { client: other, reason });
         announce(t('say_merged'));
-        desk.merges.delete(client);
+        ageMerges(client);
         await refreshCard(client);
         await loadTimeline(`client:${client}`, { again: true });
     });
@@ -120,7 +120,7 @@ export const undo = (client, merge, reason) =>
     run(`merge:${merge}`, async () => {
         await write('POST', `/v1/merges/${merge}/undo`, { reason });
         announce(t('say_unmerged'));
-        desk.merges.delete(client);
+        ageMerges(client);
         await refreshCard(client);
         await loadTimeline(`client:${client}`, { again: true });
     });

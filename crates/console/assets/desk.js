@@ -21,7 +21,7 @@ function fresh() {
         // Client cards by client.
         cards: new Map(),
         candidates: new Map(),
-        // Whom each client is made of.
+        // Whom each client is made of: `{ items, isOld }`. What is old is shown until it was read anew.
         merges: new Map(),
         // Timelines by `client:…` or `conversation:…`: `{ entries: Map, next, channel, state, problem }`.
         timelines: new Map(),

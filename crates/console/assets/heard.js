@@ -3,7 +3,7 @@ import { tell, untell } from './aloud.js';
 import { announce, changed, desk, isMine, waits } from './desk.js';
 import { called, line } from './format.js';
 import { hear, hearOf, learn, put } from './known.js';
-import { isOffer, moved, refreshSoon } from './reads.js';
+import { ageMerges, isOffer, moved, refreshSoon } from './reads.js';
 import { t } from './words.js';
 
 // A call that rings for longer has been forgotten by its telephone system.
@@ -84,8 +84,7 @@ function conversation({ conversation, client }) {
 function client({ client }) {
     if (client.merged_into) return moved('client', client.id, client.merged_into);
     taken(client);
-    // Who they are made of may have changed.
-    desk.merges.delete(client.id);
+    ageMerges(client.id);
     refreshSoon(client.id);
 }
 

@@ -63,7 +63,7 @@ export function readOpen() {
     const { place, id } = route();
     const shown = place === 'client' ? id : desk.conversations.get(opened()[0])?.client?.id;
     for (const id of desk.cards.keys()) {
-        desk.merges.delete(id);
+        ageMerges(id);
         if (id === shown) refreshCard(id);
         else desk.cards.delete(id);
     }
@@ -186,12 +186,29 @@ export async function refreshCard(id) {
         }
         if (card.candidates > 0) desk.candidates.set(id, (await read(`/v1/clients/${id}/candidates`)).items);
         else desk.candidates.delete(id);
-        if (!desk.merges.has(id)) desk.merges.set(id, (await read(`/v1/clients/${id}/merges`)).items);
+        if (desk.merges.get(id)?.isOld !== false) await readMerges(id);
         desk.problems.delete(`card:${id}`);
     } catch (problem) {
         desk.problems.set(`card:${id}`, problem);
     }
     changed();
+}
+
+async function readMerges(id) {
+    const list = { items: desk.merges.get(id)?.items ?? [], isOld: false };
+    desk.merges.set(id, list);
+    try {
+        list.items = (await read(`/v1/clients/${id}/merges`)).items;
+    } catch (problem) {
+        list.isOld = true;
+        throw problem;
+    }
+}
+
+// Who they are made of may have changed: it is read anew with their card.
+export function ageMerges(id) {
+    const held = desk.merges.get(id);
+    if (held) desk.merges.set(id, { ...held, isOld: true });
 }
 
 // Several changes of a client in a row are one reason to look.
@@ -214,7 +231,7 @@ export function moved(place, from, to) {
     if (place === 'client') {
         for (const one of desk.conversations.values()) if (one.client?.id === from) loadConversation(one.id, true);
         if (desk.timelines.has(`client:${to}`)) loadTimeline(`client:${to}`, { again: true });
-        desk.merges.delete(to);
+        ageMerges(to);
         refreshSoon(to);
     }
     changed();

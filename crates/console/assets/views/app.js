@@ -43,12 +43,12 @@ function skip(event) {
 function Desk({ now }) {
     if (now.place === 'client') {
         return html`<div class="panes"><${List} /><${Client} key=${now.id} id=${now.id} />
-            <${Card} key=${`card ${now.id}`} client=${now.id} /></div>`;
+            <${Card} client=${now.id} /></div>`;
     }
     if (now.place === 'conversation') {
         const conversation = desk.conversations.get(now.id);
         return html`<div class="panes"><${List} /><${Conversation} key=${now.id} id=${now.id} />
-            ${conversation && html`<${Card} key=${`card ${conversation.client?.id}`} client=${conversation.client?.id} conversation=${conversation} />`}</div>`;
+            ${conversation && html`<${Card} client=${conversation.client?.id} conversation=${conversation} />`}</div>`;
     }
     return html`<div class="panes"><${List} />
         <main class="middle nothing" id="main" tabindex="-1"><h1 class="unseen">${t('desk')}</h1>

@@ -2,7 +2,7 @@
 import { change } from '../acts.js';
 import { desk } from '../desk.js';
 import { called, line, when } from '../format.js';
-import { html, useEffect, useState } from '../html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../html.js';
 import { link } from '../route.js';
 import { loadCard, refreshCard } from '../reads.js';
 import { said, t } from '../words.js';
@@ -17,22 +17,35 @@ import { Why } from './why.js';
 const REACHED = ['phone', 'email', 'chat'];
 
 export function Card({ client: id, conversation }) {
-    useEffect(() => {
-        if (id) loadCard(id);
-    }, [id]);
-    const card = id && desk.cards.get(id);
-    return html`<aside class="card" id="card" aria-label=${t('client')} tabindex="-1">
+    const pane = useRef(null);
+    // What has the focus may go with what is drawn now, be it that the conversation is another client's: then the card
+    // has it.
+    const hasFocus = pane.current?.contains(document.activeElement);
+    useLayoutEffect(() => {
+        if (hasFocus && document.activeElement === document.body) pane.current.focus();
+    });
+    useLayoutEffect(() => void (pane.current.scrollTop = 0), [id]);
+    return html`<aside class="card" id="card" aria-label=${t('client')} tabindex="-1" ref=${pane}>
         <button type="button" class="quiet from-card" onClick=${fromCard}><${Icon} name="back" />
             ${t('back')}</button>
-        ${!id && html`<section><h2>${t('unknown_client')}</h2><p class="muted">
-            ${t('unknown_client_why')}</p></section>`}
-        ${id && !card && html`<${Trouble} at=${`card:${id}`} again=${() => refreshCard(id)} words=${t('again')} />`}
-        ${id && !card && !desk.problems.has(`card:${id}`) && html`<p class="empty">${t('reading')}</p>`}
-        ${card && html`<${Who} card=${card} /><${Trouble} at=${`card:${id}`} /><${Wishes} card=${card} />
-            <${Candidates} client=${card.client} /><${Open} card=${card} but=${conversation?.id} />
-            <${Last} card=${card} /><${Merges} client=${card.client} />`}
+        ${id
+            ? html`<${Known} key=${id} id=${id} conversation=${conversation} />`
+            : html`<section><h2>${t('unknown_client')}</h2><p class="muted">${t('unknown_client_why')}</p></section>`}
         ${conversation?.routing && html`<${Why} conversation=${conversation} />`}
     </aside>`;
+}
+
+function Known({ id, conversation }) {
+    useEffect(() => void loadCard(id), []);
+    const card = desk.cards.get(id);
+    if (!card) {
+        const failed = desk.problems.has(`card:${id}`);
+        return html`<${Trouble} at=${`card:${id}`} again=${() => refreshCard(id)} words=${t('again')} />
+            ${!failed && html`<p class="empty">${t('reading')}</p>`}`;
+    }
+    return html`<${Who} card=${card} /><${Trouble} at=${`card:${id}`} /><${Wishes} card=${card} />
+        <${Candidates} client=${card.client} /><${Open} card=${card} but=${conversation?.id} />
+        <${Last} card=${card} /><${Merges} client=${card.client} />`;
 }
 
 function fromCard() {

@@ -2,7 +2,7 @@
 import { undo } from '../acts.js';
 import { desk } from '../desk.js';
 import { moment } from '../format.js';
-import { html, useEffect, useState } from '../html.js';
+import { html, useLayoutEffect, useState } from '../html.js';
 import { link } from '../route.js';
 import { t } from '../words.js';
 import { Dialog } from './dialog.js';
@@ -10,7 +10,7 @@ import { Trouble } from './trouble.js';
 
 export function Merges({ client }) {
     const [chosen, choose] = useState(null);
-    const all = desk.merges.get(client.id) ?? [];
+    const all = desk.merges.get(client.id)?.items ?? [];
     if (!all.length) return null;
     const mayDecide = ['supervisor', 'admin'].includes(desk.me?.role);
     const close = () => choose(null);
@@ -43,8 +43,8 @@ function Undo({ client, merge, close }) {
     const [why, explain] = useState('');
     const place = `merge:${merge.id}`;
     const busy = desk.busy.has(place);
-    // The button that opened the window may be gone with it: the conversation may be the other one's by now.
-    useEffect(() => () => void requestAnimationFrame(() => {
+    // The button that opened the window, and gets the focus back, may be gone by now.
+    useLayoutEffect(() => () => void requestAnimationFrame(() => {
         if (document.activeElement === document.body) document.getElementById('card')?.focus();
     }), []);
     const send = async event => {
