@@ -21,6 +21,7 @@ use crate::extract::{Named, Query};
 use crate::once::{self, Done, Write};
 use crate::paging::Items;
 use crate::problem::Problem;
+use crate::together::List;
 use crate::words;
 
 /// Queues, skills or extensions of one agent.
@@ -165,19 +166,18 @@ async fn appear(
 /// Everybody who may answer or was described, by name.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents", operation_id = "listAgents",
     responses((status = 200, description = "All of them.", body = Items<AgentJson>)))]
-async fn list(
-    _: Caller,
-    State(app): State<App>,
-    Query(()): Query<()>,
-) -> Result<Json<Items<AgentJson>>, Problem> {
-    let hired = hired(&app).await?;
-    let mut everybody: BTreeMap<String, AgentView> =
-        hired.iter().map(|name| (name.clone(), stranger(name))).collect();
-    // Whom nobody described and no token names is shown no more, though the store remembers them.
-    let known = app.store.agents().await?.into_iter();
-    let works_here = |view: &AgentView| view.agent.profile.is_some() || hired.contains(&view.agent.name);
-    everybody.extend(known.filter(works_here).map(|view| (view.agent.name.clone(), view)));
-    Ok(Json(Items { items: everybody.into_values().map(AgentJson::from).collect(), next: None }))
+async fn list(_: Caller, State(app): State<App>, Query(()): Query<()>) -> Result<Response, Problem> {
+    let read = async {
+        let hired = hired(&app).await?;
+        let mut everybody: BTreeMap<String, AgentView> =
+            hired.iter().map(|name| (name.clone(), stranger(name))).collect();
+        // Whom nobody described and no token names is shown no more, though the store remembers them.
+        let known = app.store.agents().await?.into_iter();
+        let works_here = |view: &AgentView| view.agent.profile.is_some() || hired.contains(&view.agent.name);
+        everybody.extend(known.filter(works_here).map(|view| (view.agent.name.clone(), view)));
+        Ok(Items { items: everybody.into_values().map(AgentJson::from).collect(), next: None })
+    };
+    app.together.answer(List::Agents, read).await
 }
 
 /// Says what an agent can take.

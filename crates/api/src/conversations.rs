@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use contact::{Channel, ClientId, ContactId, ConversationId, Deed, EntryId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::once::{self, Done};
 use crate::paging::{Items, PageOf, PageParams};
 use crate::problem::Problem;
 use crate::text::Text;
+use crate::together::List;
 use crate::views::{ConversationDetailJson, ConversationJson, EntryJson};
 use crate::words;
 
@@ -93,18 +94,10 @@ async fn list(
     _: Caller,
     State(app): State<App>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Items<ConversationJson>>, Problem> {
-    let now = (app.clock)();
-    let show = |view| ConversationJson::of(view, now);
+) -> Result<Response, Problem> {
     let page = match query.waiting {
         Pages::Newest(page) => page,
-        Pages::Waiting(page) => {
-            let views = app.store.waiting(query.queue.as_deref(), page.wanted()).await?;
-            // Whatever waits has a rank.
-            let place =
-                |view: &ConversationView| (view.conversation.rank.unwrap_or(i64::MAX), view.conversation.id);
-            return Ok(Json(page.of(views, place, show)));
-        }
+        Pages::Waiting(page) => return waiting(&app, query.queue, page).await,
     };
     let find = FindConversations {
         status: query.status,
@@ -114,7 +107,27 @@ async fn list(
         client: query.client,
     };
     let views = app.store.conversations(&find, page.wanted()).await?;
-    Ok(Json(page.of(views, |view| view.conversation.id, show)))
+    let now = (app.clock)();
+    let show = |view| ConversationJson::of(view, now);
+    Ok(Json(page.of(views, |view| view.conversation.id, show)).into_response())
+}
+
+/// Every console reads it, all of them at once when much happens.
+async fn waiting(
+    app: &App,
+    queue: Option<String>,
+    page: PageOf<(i64, ConversationId)>,
+) -> Result<Response, Problem> {
+    let list = List::Waiting(queue.clone(), page.clone());
+    let read = async {
+        let views = app.store.waiting(queue.as_deref(), page.wanted()).await?;
+        let now = (app.clock)();
+        // Whatever waits has a rank.
+        let place =
+            |view: &ConversationView| (view.conversation.rank.unwrap_or(i64::MAX), view.conversation.id);
+        Ok(page.of(views, place, |view| ConversationJson::of(view, now)))
+    };
+    app.together.answer(list, read).await
 }
 
 /// One conversation.

@@ -42,6 +42,7 @@ mod reservations;
 mod screen;
 mod stats;
 mod text;
+mod together;
 mod tokens;
 mod views;
 mod wishes;
@@ -117,6 +118,7 @@ pub fn router(parts: Parts) -> Router {
         consoles: Arc::default(),
         next: tokio::sync::Mutex::default(),
         figures: stats::Memory::default(),
+        together: together::Together::default(),
         request_ids,
     }));
     tracker.spawn(consoles::attend(app.clone()));
@@ -170,6 +172,7 @@ struct Inner {
     /// Who asks what is next is served in turn.
     next: tokio::sync::Mutex<()>,
     figures: stats::Memory,
+    together: together::Together,
     request_ids: layers::RequestIds,
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct PageParams {
 }
 
 /// Which page is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PageOf<C> {
     after: Option<C>,
     limit: usize,
