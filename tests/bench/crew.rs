@@ -22,8 +22,16 @@ use crate::product::Product;
 
 /// Connections by which all of them ask and answer.
 const HANDS: usize = 32;
-/// What a console reads anew.
-const LISTS: [&str; 2] = ["/v1/conversations?waiting=true&limit=200", "/v1/reservations"];
+/// What a console reads anew; `{me}` is the agent.
+const LISTS: [&str; 7] = [
+    "/v1/me",
+    "/v1/conversations?waiting=true&limit=100",
+    "/v1/conversations?assignee={me}&status=open&limit=200",
+    "/v1/conversations?assignee={me}&status=pending&limit=200",
+    "/v1/conversations?assignee={me}&status=snoozed&limit=200",
+    "/v1/reservations",
+    "/v1/agents",
+];
 const NOT_AGAIN_FOR: Duration = Duration::from_secs(10);
 /// What stands before the number of the call an offer is about.
 const CALL: &[u8] = b"\"call_id\":\"";
@@ -110,7 +118,7 @@ impl Crew {
             let stream = listen(self.addr, token).await?;
             let mark = format!("\"agent\":\"{name}\"").into_bytes();
             let (anew, skipped) = watch::channel(());
-            streams.spawn(read_anew(self.addr, token.clone(), place, skipped, heard.clone()));
+            streams.spawn(read_anew(self.addr, (name.clone(), token.clone()), place, skipped, heard.clone()));
             streams.spawn(follow(stream, place, mark, found.clone(), heard.clone(), anew));
         }
         // A console counts once that it is open stands in the store.
@@ -212,7 +220,7 @@ pub(crate) async fn drain(mut stream: TcpStream) {
 /// not all the time.
 async fn read_anew(
     addr: SocketAddr,
-    token: String,
+    (name, token): (String, String),
     place: usize,
     mut skipped: watch::Receiver<()>,
     heard: Arc<Heard>,
@@ -222,7 +230,7 @@ async fn read_anew(
         skipped.mark_unchanged();
         for path in LISTS {
             let Ok(mut connection) = Connection::open(addr).await else { return };
-            if !matches!(connection.get(path, &token).await, Ok(200)) {
+            if !matches!(connection.get(&path.replace("{me}", &name), &token).await, Ok(200)) {
                 return;
             }
         }

@@ -7,7 +7,7 @@ import { rename, route } from './route.js';
 // Entries of a timeline and conversations of the waiting list that are read at once; timelines and cards that are
 // kept in mind.
 const PAGE = 30,
-    WAITING = 200,
+    WAITING = 100,
     MOST_TIMELINES = 12,
     MOST_CARDS = 200;
 const NONE = { items: [] };
