@@ -1,8 +1,11 @@
 //! What becomes of each message of a batch. Asks the handler, knows nothing of NATS.
 
+use std::any::Any;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tracing::{error, warn};
 
 use crate::handler::{Delivery, Failure, Handler};
@@ -44,7 +47,7 @@ pub(crate) async fn judge(batch: &[Delivery], handler: &dyn Handler) -> Judgemen
     let mut parts = Vec::new();
     let mut next = Some(0..batch.len());
     while let Some(part) = next.take().or_else(|| parts.pop()) {
-        let step = match handler.handle(&batch[part.clone()]).await {
+        let step = match handle(&batch[part.clone()], handler).await {
             Ok(()) => Ok(Verdict::Done),
             Err(Failure::Away(reason)) => Err(reason),
             Err(Failure::Poison(_)) if !handler.probe().await => {
@@ -72,7 +75,7 @@ pub(crate) async fn judge(batch: &[Delivery], handler: &dyn Handler) -> Judgemen
 
 /// The second trial of a message that failed alone.
 async fn alone(one: &Delivery, handler: &dyn Handler) -> Result<Verdict, String> {
-    let reason = match handler.handle(std::slice::from_ref(one)).await {
+    let reason = match handle(std::slice::from_ref(one), handler).await {
         Ok(()) => return Ok(Verdict::Done),
         Err(Failure::Away(reason)) => return Err(reason),
         Err(Failure::Poison(reason)) => reason,
@@ -94,6 +97,20 @@ async fn alone(one: &Delivery, handler: &dyn Handler) -> Result<Verdict, String>
     }
 }
 
+/// A handler that panics has failed, perhaps by one message's fault: it must not end the consumer for all the
+/// others. What it had begun it drops, so nothing of it is committed.
+async fn handle(batch: &[Delivery], handler: &dyn Handler) -> Result<(), Failure> {
+    match AssertUnwindSafe(handler.handle(batch)).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => Err(Failure::Poison(format!("it panicked: {}", words(panic.as_ref())))),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
+
 fn give(verdicts: &mut [Verdict], part: Range<usize>, verdict: Verdict) {
     verdicts[part].fill(verdict);
 }
@@ -112,6 +129,7 @@ mod tests {
     #[derive(Default)]
     struct Store {
         poisonous: BTreeSet<u64>,
+        panics_at: BTreeSet<u64>,
         unburiable: bool,
         unhealthy: bool,
         away_after: Option<usize>,
@@ -128,6 +146,10 @@ mod tests {
             if self.away_after.is_some_and(|most| *calls > most) {
                 return Err(Failure::Away("gone".to_owned()));
             }
+            drop(calls);
+            if let Some(one) = batch.iter().find(|one| self.panics_at.contains(&one.stream_seq)) {
+                panic!("message {}", one.stream_seq);
+            }
             if batch.iter().any(|one| self.poisonous.contains(&one.stream_seq)) {
                 return Err(Failure::Poison("bad".to_owned()));
             }
@@ -136,7 +158,10 @@ mod tests {
         }
 
         async fn bury(&self, one: &Delivery, reason: &str) -> Result<(), Failure> {
-            assert_eq!(reason, "bad");
+            match self.panics_at.contains(&one.stream_seq) {
+                true => assert_eq!(reason, format!("it panicked: message {}", one.stream_seq)),
+                false => assert_eq!(reason, "bad"),
+            }
             if self.unburiable {
                 return Err(Failure::Poison("no grave".to_owned()));
             }
@@ -183,6 +208,15 @@ mod tests {
         assert!(kept.is_sorted());
         // About two calls a level and message, not one a message.
         assert!(*store.calls.lock().unwrap() < 4 * 2 * 10, "{}", store.calls.lock().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_message_at_which_the_handler_panics_is_buried_with_its_words_and_the_rest_recorded() {
+        let store = Store { panics_at: [2, 3].into(), ..Store::default() };
+        let judgement = judge(&batch(5), &store).await;
+        assert_eq!(judgement.away, None);
+        assert_eq!(*store.buried.lock().unwrap(), [2, 3]);
+        assert_eq!(*store.kept.lock().unwrap(), [0, 1, 4]);
     }
 
     #[tokio::test]

@@ -81,22 +81,22 @@ impl Keeper {
 
     /// Does what is due; gives how long nothing will be.
     async fn keep(&self, roster: &mut Roster, due: &mut Option<Timestamp>) -> Result<Duration, StoreError> {
-        let now = micros((self.clock)());
-        let wakes = self.store.next_wake().await?;
+        let clock = || micros((self.clock)());
+        let (wakes, now) = (self.store.next_wake().await?, clock());
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         if !is_due(wakes) && !is_due(*due) && !self.store.anybody_here().await? {
             // Nobody could be offered anything: what waits is read when somebody comes.
             return Ok(until([wakes, *due], now));
         }
         let Turned { feed_position, decisions, more, next } =
-            turn(self.store.as_ref(), &self.policy, roster, now).await?;
+            turn(self.store.as_ref(), &self.policy, roster, clock).await?;
         *due = next;
         if decisions > 0 {
             metrics::counter!("frontdesk_routing_decisions_total").increment(decisions as u64);
             (self.wake)(feed_position);
             self.bus.hint(u64::try_from(feed_position).unwrap_or(0)).await;
         }
-        Ok(if more { Duration::ZERO } else { until([next, None], now) })
+        Ok(if more { Duration::ZERO } else { until([next, None], clock()) })
     }
 }
 

@@ -3,7 +3,8 @@
 //! The store knows which answers are due and counts their tries; [`Dispatcher`] hands each try out over the
 //! bus, and [`Couriers`] have it delivered by the connector that owns the channel. A try is taken by exactly
 //! one process and never twice, whatever is published again; how it ended comes back as a fact through the
-//! journal. Of a try that nobody tells the end of, nobody knows whether it arrived.
+//! journal. Of a try that somebody took and nobody tells the end of, nobody knows whether it arrived; one that
+//! nobody took is withdrawn, so that whoever takes it later lets it be, and another follows.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bus::kv::Kv;
+use bus::kv::{ATTEMPTS, Kv};
 use bus::{Bus, Delivery, Failure, Handler, topology};
 use bytes::Bytes;
 use connector::{Clock, Courier, Intake, Tried};
@@ -31,7 +32,8 @@ use tracing::{info, warn};
 
 /// Tries a process has under way at once.
 const AT_ONCE: usize = 8;
-/// A try of which nothing is heard for so long has ended in doubt. Longer than any courier's time-out.
+/// A try of which nothing is heard for so long was taken by nobody, or has ended in doubt. Longer than any
+/// courier's time-out.
 const UNHEARD: SignedDuration = SignedDuration::from_mins(10);
 /// Answers handed out in one round.
 const ROUND: usize = 500;
@@ -62,10 +64,9 @@ impl Couriers {
         if self.stop.is_cancelled() {
             return Err(Failure::Away("stopping".to_owned()));
         }
-        let key = format!("{}.{}", order.reply.uuid().simple(), order.attempt);
-        match self.attempts.take_once(&key).await {
+        match self.attempts.take_once(&attempt_key(order.reply, order.attempt)).await {
             Ok(true) => {}
-            // Somebody has tried it, or is trying it.
+            // Somebody has tried it, or is trying it, or it was withdrawn.
             Ok(false) => return Ok(()),
             Err(error) => return Err(Failure::Away(error.to_string())),
         }
@@ -167,6 +168,7 @@ impl Dispatcher {
         let due = self.store.due_replies(now, ROUND).await?;
         let unwanted = self.unwanted(&due).await?;
         let mut waiting = HashMap::new();
+        let mut bus_away = false;
         for reply in &due {
             if reply.state == ReplyState::Sent {
                 self.unread(reply, now).await?;
@@ -175,10 +177,18 @@ impl Dispatcher {
             let order = reply.next_order();
             let key = (reply.id, order.attempt);
             match self.handed.get(&key) {
-                Some(at) if now.duration_since(*at) < UNHEARD => {
+                Some(at) if bus_away || now.duration_since(*at) < UNHEARD => {
                     waiting.insert(key, *at);
                 }
-                Some(_) => self.unheard(reply, order.attempt, now).await?,
+                Some(at) => match self.attempts().take_once(&attempt_key(reply.id, order.attempt)).await {
+                    Ok(untaken) => self.unheard(reply, order.attempt, untaken, now).await?,
+                    // Whether somebody took it cannot be told now, of this one or the next.
+                    Err(error) => {
+                        warn!(reply.id = %reply.id, %error, "whether anybody took a try cannot be told yet");
+                        waiting.insert(key, *at);
+                        bus_away = true;
+                    }
+                },
                 None if unwanted.contains(&reply.id) => self.let_be(reply, order.attempt, now).await?,
                 None => {
                     if self.hand_out(reply, &order).await {
@@ -192,6 +202,7 @@ impl Dispatcher {
         let unheard = self.handed.values().min().map(|at| *at + UNHEARD);
         let next = next.into_iter().chain(unheard).min();
         let pause = next.map_or(LONGEST, |at| Duration::try_from(at.duration_since(now)).unwrap_or(BREATH));
+        let pause = if bus_away { pause.max(Duration::from_secs(1)) } else { pause };
         // What could not be handed out is tried again soon.
         let stuck = due.iter().filter(|reply| !unwanted.contains(&reply.id)).any(|reply| {
             reply.state != ReplyState::Sent && !self.handed.contains_key(&(reply.id, reply.attempts + 1))
@@ -241,18 +252,23 @@ impl Dispatcher {
         }
     }
 
-    /// Nobody told how the try ended.
-    async fn unheard(&self, reply: &Reply, attempt: u32, now: Timestamp) -> Result<(), StoreError> {
-        let change = ReplyChange {
-            reply: reply.id,
-            attempt,
-            fate: ReplyFate::Uncertain,
-            detail: Some("nobody told how the try ended".to_owned()),
-            message_id: None,
+    /// Nobody told how the try ended; `untaken` when nobody has begun it, and now nobody will.
+    async fn unheard(
+        &self,
+        reply: &Reply,
+        attempt: u32,
+        untaken: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (fate, detail) = match untaken {
+            true => (ReplyFate::Deferred, format!("nobody who sends by {} took the try", reply.source)),
+            false => (ReplyFate::Uncertain, "nobody told how the try ended".to_owned()),
         };
+        warn!(reply.id = %reply.id, reply.attempt = attempt, policy = UNHEARD_POLICY, "{detail}");
+        let change =
+            ReplyChange { reply: reply.id, attempt, fate, detail: Some(detail), message_id: None };
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return Ok(()) };
         let event = fact(source, change, now);
-        warn!(reply.id = %reply.id, policy = UNHEARD_POLICY, "nobody told how a try at an answer ended");
         let recorded =
             record(self.store.as_ref(), &self.policy, vec![Arrival::new(event, now)], Vec::new()).await?;
         self.tell(recorded.feed_position).await;
@@ -310,10 +326,19 @@ impl Dispatcher {
         })
     }
 
+    fn attempts(&self) -> Kv {
+        self.bus.kv(&ATTEMPTS)
+    }
+
     async fn tell(&self, feed_position: i64) {
         (self.wake)(feed_position);
         self.bus.hint(u64::try_from(feed_position).unwrap_or(0)).await;
     }
+}
+
+/// Whoever has this key has the try.
+fn attempt_key(reply: EntryId, attempt: u32) -> String {
+    format!("{}.{attempt}", reply.uuid().simple())
 }
 
 /// The event of how a try ended.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use api::Feed;
 use bus::{Bus, Lanes, kv, topology};
 use connector::{Clock, Supervisor};
@@ -13,9 +14,10 @@ use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use timeline::{HoldBounds, Policy, Store};
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::cli::RoleName;
 use crate::config::{Config, Wrong};
@@ -135,6 +137,7 @@ pub(crate) async fn run(
     });
     let core_stop = CancellationToken::new();
     let core = TaskTracker::new();
+    let mut alarm = None;
     if roles.contains(&RoleName::Core) {
         let recording = Core {
             store: slot.clone(),
@@ -150,7 +153,8 @@ pub(crate) async fn run(
                 bytes_per_source: config.quarantine.bytes_per_source,
             },
         };
-        core.spawn(recording.record(core_stop.clone()));
+        let recording = core.spawn(recording.record(core_stop.clone()));
+        alarm = Some(house.spawn(until_told(recording, core_stop.clone(), stop.clone())));
     }
 
     // The API. Who asks whether we are ready is shown the store only when the routes over it are there.
@@ -212,7 +216,27 @@ pub(crate) async fn run(
         server.stop().await;
     }
     info!("stopped");
+    if let Some(alarm) = alarm {
+        alarm.await.context("could not wait for the recorder")??;
+    }
     served
+}
+
+/// Waits for the recorder. Should it end before it was `told` to, by a panic too, everything stops, with an error:
+/// a house that goes on taking contacts and records none of them would seem well.
+async fn until_told(
+    recording: JoinHandle<()>,
+    told: CancellationToken,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let ended = recording.await;
+    if told.is_cancelled() {
+        return Ok(());
+    }
+    error!("the recorder ended, though nobody stopped it");
+    stop.cancel();
+    ended.context("the recorder broke; what was accepted is in the journal")?;
+    anyhow::bail!("the recorder ended, though nobody stopped it; what was accepted is in the journal")
 }
 
 /// The recorder's half of the house.
@@ -347,4 +371,30 @@ pub(crate) fn real_clock() -> Clock {
     #[expect(clippy::disallowed_methods, reason = "everybody else takes the time as an argument")]
     let now = jiff::Timestamp::now;
     Arc::new(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_recorder_that_ends_by_itself_ends_the_house_with_an_error() {
+        let tracker = TaskTracker::new();
+        let (told, stop) = (CancellationToken::new(), CancellationToken::new());
+        let broken = tracker.spawn(async { panic!("a decision") });
+        let ended = until_told(broken, told.clone(), stop.clone()).await;
+        assert!(ended.unwrap_err().to_string().contains("the recorder broke"));
+        assert!(stop.is_cancelled());
+
+        let stop = CancellationToken::new();
+        let early = tracker.spawn(async {});
+        until_told(early, told.clone(), stop.clone()).await.unwrap_err();
+        assert!(stop.is_cancelled());
+
+        let stop = CancellationToken::new();
+        told.cancel();
+        let on_time = tracker.spawn(async {});
+        until_told(on_time, told, stop.clone()).await.unwrap();
+        assert!(!stop.is_cancelled());
+    }
 }

@@ -115,11 +115,12 @@ pub fn event(key: EventKey, act: Act, at: Timestamp) -> Event {
 /// twice under one key is doing it once.
 pub async fn act(store: &dyn Store, policy: &Policy, arrival: Arrival) -> Result<Acted, ActError> {
     let mut tx = store.begin().await?;
-    let acted = act_in(tx.as_mut(), policy, arrival).await?;
-    if !acted.repeated {
+    let acted = act_in(tx.as_mut(), policy, arrival).await;
+    // What is refused has written nothing.
+    if !matches!(acted, Err(ActError::Store(_))) {
         tx.commit().await?;
     }
-    Ok(acted)
+    acted
 }
 
 /// The same in a transaction that somebody else commits.

@@ -181,6 +181,8 @@ pub trait Tx: Send {
     async fn clear_projections(&mut self) -> Result<(), StoreError>;
     /// A digest of everything projected, per client.
     async fn digests(&mut self) -> Result<Digests, StoreError>;
+    /// Makes it last. A transaction that was only read in is committed too: one that is dropped takes its
+    /// connection along.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 

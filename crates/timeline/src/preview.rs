@@ -36,7 +36,10 @@ pub struct Side {
 pub async fn preview(store: &dyn Store, survivor: ClientId, absorbed: ClientId) -> Result<Preview, ActError> {
     let known = {
         let mut tx = store.begin().await?;
-        tx.read(&Wanted { clients: vec![survivor, absorbed], proofs: true, ..Wanted::default() }).await?
+        let wanted = Wanted { clients: vec![survivor, absorbed], proofs: true, ..Wanted::default() };
+        let known = tx.read(&wanted).await?;
+        tx.commit().await?;
+        known
     };
     let today = |id: ClientId| match known.clients.get(&id) {
         Some(row) => Ok(row.merged_into.unwrap_or(id)),

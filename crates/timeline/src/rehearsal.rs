@@ -19,13 +19,15 @@ pub async fn rehearse(store: &dyn Store, policy: &Policy, since: Timestamp) -> R
     loop {
         let mut tx = store.begin().await?;
         let page = tx.log(position, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(run) };
+        let Some(last) = page.last() else {
+            tx.commit().await?;
+            return Ok(run);
+        };
         position = last.position;
         let began: Vec<(Event, ConversationId, Timestamp)> = page.iter().filter_map(founding).collect();
         let conversations = began.iter().map(|(_, id, _)| *id).collect();
         let known = tx.read(&Wanted { conversations, ..Wanted::default() }).await?;
-        // Nothing was decided, so there is nothing to commit.
-        drop(tx);
+        tx.commit().await?;
         for (event, id, at) in began {
             let Some(row) = known.conversations.get(&id) else { continue };
             let client = row.client.and_then(|client| known.clients.get(&client));
@@ -58,5 +60,6 @@ async fn first_since(store: &dyn Store, since: Timestamp) -> Result<i64, StoreEr
             _ => high = middle,
         }
     }
+    tx.commit().await?;
     Ok(low)
 }

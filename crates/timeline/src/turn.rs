@@ -47,21 +47,20 @@ pub struct Turned {
     pub next: Option<Timestamp>,
 }
 
-/// Does everything that is due at `now`. When it returns `Ok` it is committed; otherwise nothing was done, and
-/// the roster is empty.
+/// Does everything that is due when nobody else writes any more, which `clock` is asked for then: what is offered
+/// is offered for so long from there on. When it returns `Ok` it is committed; otherwise nothing was done, and the
+/// roster is empty.
 pub async fn turn(
     store: &dyn Store,
     policy: &Policy,
     roster: &mut Roster,
-    now: Timestamp,
+    clock: impl FnOnce() -> Timestamp + Send,
 ) -> Result<Turned, StoreError> {
     // Whatever fails, what is in memory may be ahead of what was committed.
     let mut working = std::mem::take(roster);
     let mut tx = store.begin().await?;
-    let turned = turn_in(tx.as_mut(), policy, &mut working, now).await?;
-    if turned.decisions > 0 {
-        tx.commit().await?;
-    }
+    let turned = turn_in(tx.as_mut(), policy, &mut working, clock()).await?;
+    tx.commit().await?;
     *roster = working;
     Ok(turned)
 }

@@ -99,7 +99,7 @@ impl Real {
     pub(crate) async fn turns(&self) {
         let now = noon(self.clock.load(Ordering::Relaxed));
         let mut roster = self.roster.lock().await;
-        let turned = turn(self.store.as_ref(), &self.policy, &mut roster, now).await.unwrap();
+        let turned = turn(self.store.as_ref(), &self.policy, &mut roster, || now).await.unwrap();
         self.feed.wake(turned.feed_position);
     }
 }

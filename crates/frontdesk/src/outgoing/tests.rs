@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use connector::testing::MemoryIntake;
 use contact::{ChatChange, ChatFact, ConversationId, Party, Permission};
 use timeline::{EntryKind, FindConversations, Page};
 
@@ -194,6 +195,7 @@ async fn a_try_nobody_tells_the_end_of_has_ended_in_doubt_and_is_followed_by_one
     let reply = house.answer().await;
     house.round().await;
     assert!(house.dispatcher.handed.contains_key(&(reply, 1)));
+    house.begun(reply, 1).await;
     house.later(9);
     house.round().await;
     assert_eq!(house.due().await[0].attempts, 0, "it may still be told");
@@ -203,11 +205,65 @@ async fn a_try_nobody_tells_the_end_of_has_ended_in_doubt_and_is_followed_by_one
     house.later(16);
     house.round().await;
     assert!(house.dispatcher.handed.contains_key(&(reply, 2)), "one more try");
+    house.begun(reply, 2).await;
     house.later(11);
     house.round().await;
     house.later(60 * 24);
     house.round().await;
     assert!(house.due().await.is_empty(), "and no third");
+    house.leave().await;
+}
+
+/// Sends everything, and counts.
+#[derive(Default)]
+struct Sends(Mutex<Vec<u32>>);
+
+#[async_trait]
+impl Courier for Sends {
+    async fn deliver(&self, order: &Order) -> Tried {
+        self.0.lock().unwrap().push(order.attempt);
+        Tried { fate: ReplyFate::Sent, detail: None, message_id: None }
+    }
+}
+
+#[tokio::test]
+async fn a_try_nobody_took_is_withdrawn_so_that_a_late_courier_sends_the_answer_once() {
+    let mut house = House::with(None, false).await;
+    let reply = house.answer().await;
+    house.round().await;
+    let first = house.due().await[0].next_order();
+    house.later(11);
+    house.round().await;
+    let content = house.shown(reply).await;
+    for part in ["\"state\":\"deferred\"", "nobody who sends by chat/site took the try"] {
+        assert!(content.contains(part), "{content}");
+    }
+    house.later(2);
+    house.round().await;
+    assert!(house.dispatcher.handed.contains_key(&(reply, 2)), "another follows");
+    let second = house.due().await[0].next_order();
+
+    // The couriers are back, and find both on the bus.
+    let (sends, intake) = (Arc::new(Sends::default()), Arc::new(MemoryIntake::default()));
+    let told = house.now.clone();
+    let couriers = Couriers {
+        couriers: [("chat/site".parse().unwrap(), sends.clone() as Arc<dyn Courier>)].into(),
+        attempts: house.dispatcher.attempts(),
+        intake: intake.clone(),
+        clock: Arc::new(move || *told.lock().unwrap()),
+        stop: CancellationToken::new(),
+    };
+    for order in [&first, &second, &second] {
+        let delivery = Delivery {
+            subject: "reply.v1.chat.site".into(),
+            payload: serde_json::to_vec(order).unwrap().into(),
+            stream_seq: 1,
+            delivered: 1,
+        };
+        couriers.handle(&[delivery]).await.unwrap();
+    }
+    assert_eq!(*sends.0.lock().unwrap(), [2]);
+    assert_eq!(intake.accepted().len(), 1);
     house.leave().await;
 }
 
@@ -224,6 +280,11 @@ impl House {
             hours: None,
         };
         self.does("deny", deed).await;
+    }
+
+    /// Some process took the try.
+    async fn begun(&self, reply: EntryId, attempt: u32) {
+        assert!(self.dispatcher.attempts().take_once(&attempt_key(reply, attempt)).await.unwrap());
     }
 
     /// What its entry shows of an answer.

@@ -72,7 +72,7 @@ impl<'a> Desk<'a> {
 
     async fn turns(&mut self, later: i64) -> Turned {
         self.second += later;
-        turn(self.store, &self.policy, &mut self.roster, at(self.second)).await.unwrap()
+        turn(self.store, &self.policy, &mut self.roster, || at(self.second)).await.unwrap()
     }
 }
 
