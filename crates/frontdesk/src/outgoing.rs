@@ -265,8 +265,7 @@ impl Dispatcher {
             false => (ReplyFate::Uncertain, "nobody told how the try ended".to_owned()),
         };
         warn!(reply.id = %reply.id, reply.attempt = attempt, policy = UNHEARD_POLICY, "{detail}");
-        let change =
-            ReplyChange { reply: reply.id, attempt, fate, detail: Some(detail), message_id: None };
+        let change = ReplyChange { reply: reply.id, attempt, fate, detail: Some(detail), message_id: None };
         let Ok(source) = SourceName::new(Channel::Desk, "policy") else { return Ok(()) };
         let event = fact(source, change, now);
         let recorded =
