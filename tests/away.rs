@@ -166,6 +166,27 @@ async fn the_broker_forgets_what_core_never_saw() {
     core.stop().await;
 }
 
+/// A disk that is full remains so for nats-server when there is room again: it has to be started anew. Here no file
+/// of its process may grow, which the next one knows nothing of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_of_our_own_broker_is_full() {
+    let mut random = Random::new();
+    let mut app = Setup::up().line().start().await;
+    let agent = app.agent("reader").await;
+    let follower = agent.follow();
+    let mut told = Load::start(&[app.pbx()], 0..20, &mut random).finish().await;
+    agent.sees(&told).await;
+    let broker = app.nats_child().expect("a nats-server of its own");
+    broker.may_write_no_more();
+    told.extend(Load::start(&[app.pbx()], 20..60, &mut random).finish_at_once(AT_ONCE).await);
+    eventually("the broker that cannot write is ended", PATIENCE, async || {
+        when(!broker.lives(), app.log().lines().filter(|line| line.contains("write error")).count())
+    })
+    .await;
+    balances(&app.setup, &agent, &follower, &told).await;
+    app.stop().await;
+}
+
 async fn the_journal_is_full(database: Database) {
     let mut nats = Nats::start().await;
     let setup = Setup::up().line().on(&database).beside(&nats);

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::wait::{LOOK_EVERY, PATIENCE, eventually};
 
@@ -33,6 +33,16 @@ impl Known {
         if self.lives() {
             signal_to(self.pid, signal);
         }
+    }
+
+    /// No file of it may grow from here on: what a full disk is to it.
+    ///
+    /// # Panics
+    /// When the system does not let us.
+    pub fn may_write_no_more(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let none = Rlimit { current: Some(0), maximum: None };
+        prlimit(pid, Resource::Fsize, none).expect("could not limit a process of ours");
     }
 
     /// The processes it started that live now.

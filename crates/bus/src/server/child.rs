@@ -23,6 +23,11 @@ use crate::server::lock::Lock;
 
 /// A child that ran this long was well: it is started again at once.
 const WELL: Duration = Duration::from_secs(30);
+/// A child that cannot write any more is ended so long after it said so, and again and again while the disk is
+/// full: it would remember the error when there is room again, and refuse everything until somebody starts it anew.
+const SICK: Duration = Duration::from_secs(10);
+/// How long it may take to end by itself then.
+const DYING: Duration = Duration::from_secs(10);
 /// Lines of the child's that are kept to explain its end; older ones are only in the log.
 const REMEMBERED: usize = 4;
 
@@ -151,7 +156,12 @@ impl Keeper {
             warn!("could not note the process of nats-server in its lock: {cause}");
         }
         self.state.send_modify(|state| state.pid = Some(pid));
-        let said = child.stderr.take().map(relog).unwrap_or_default();
+        let stderr = child.stderr.take();
+        let said = std::thread::scope(|scope| {
+            let (sick, heard) = mpsc::channel();
+            scope.spawn(move || self.put_down(&heard));
+            stderr.map(|stderr| relog(stderr, sick)).unwrap_or_default()
+        });
         // Its standard error is closed, so it is ending; it stays a zombie until nobody can signal it.
         if let Some(id) = id
             && let Err(cause) = rustix::io::retry_on_intr(|| {
@@ -172,6 +182,20 @@ impl Keeper {
         }
     }
 
+    /// Ends a child that says it is sick. `heard` is disconnected when it has ended by itself.
+    fn put_down(&self, heard: &mpsc::Receiver<()>) {
+        if heard.recv().is_err() {
+            return;
+        }
+        for (patience, last) in [(SICK, Signal::TERM), (DYING, Signal::KILL)] {
+            if heard.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Disconnected) {
+                return;
+            }
+            warn!("nats-server cannot write any more and is made to start again");
+            signal(&self.shared(), last);
+        }
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,8 +210,9 @@ fn signal(shared: &Shared, signal: Signal) {
 }
 
 /// Puts the child's log into ours until it closes it, and returns its last complaints. Always
-/// read: a full pipe would stop the child.
-fn relog(stderr: ChildStderr) -> Vec<String> {
+/// read: a full pipe would stop the child. Tells `sick` once when it says that it cannot write.
+fn relog(stderr: ChildStderr, sick: mpsc::Sender<()>) -> Vec<String> {
+    let mut is_sick = false;
     let mut complaints = VecDeque::new();
     let mut lines = BufReader::new(stderr);
     let mut line = Vec::new();
@@ -209,6 +234,11 @@ fn relog(stderr: ChildStderr) -> Vec<String> {
             Level::Warn => warn!(target: "nats-server", "{text}"),
         }
         if matches!(level, Level::Warn) {
+            if cannot_write(text) && !is_sick {
+                is_sick = true;
+                // Nobody listens any more when it is being ended already.
+                sick.send(()).ok();
+            }
             if complaints.len() == REMEMBERED {
                 complaints.pop_front();
             }
@@ -238,6 +268,12 @@ fn parse(line: &str) -> (Level, &str) {
         Some(("WRN" | "ERR" | "FTL", text)) => (Level::Warn, text),
         _ => (Level::Warn, line),
     }
+}
+
+/// `Filestore [CONTACTS] Critical write error: … no space left on device` stays until the next start (2.14 and
+/// newer); `JetStream out of space, will be DISABLED` is how older ones said it, and it stays too.
+fn cannot_write(text: &str) -> bool {
+    text.contains("ritical write error") || text.contains("will be DISABLED")
 }
 
 /// Why [`exec_child`] returned.
