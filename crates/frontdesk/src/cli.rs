@@ -200,6 +200,9 @@ pub(crate) enum CallStory {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
-    /// Send in what an orphaned journal folder still holds, and exit when all of it is on the timeline.
-    Drain { dir: PathBuf },
+    /// Send in what an orphaned journal still holds, and exit when all of it is on the timeline.
+    Drain {
+        /// The data folder of a process that does not run any more, or one journal in it, such as `DATA/journal/contacts`.
+        dir: PathBuf,
+    },
 }
