@@ -205,6 +205,8 @@ async fn wrong_configuration_is_refused_by_file_and_key() {
     let split =
         setup.clone().with("nats.url", "nats://127.0.0.1:1").ask(&["run", "--role", "core,api"]).await;
     assert!(split.code == Some(78) && split.stderr.contains("SQLite"), "{split:?}");
+    let split = setup.clone().with("nats.url", "nats://127.0.0.1:1").ask(&["run", "--role", "phone"]).await;
+    assert!(split.code == Some(78) && split.stderr.contains("[blobs] url"), "{split:?}");
 
     let right = setup.ask(&["check-config"]).await;
     assert_eq!(right.code, Some(0), "{right:?}");
@@ -257,14 +259,22 @@ async fn an_orphaned_journal_is_drained() {
     let agent = desk.agent("reader").await;
     nats.kill9().await;
     let told = tests::Load::start(&[door.pbx()], 0..30, &mut tests::Random::new()).finish().await;
+    let stranger = tests::Pbx::new(&door.url(), tests::setup::LINE, "a guess");
+    assert_eq!(stranger.send(&tests::Call::nth(99).ringing()).await, 401);
     door.kill9().await;
     nats.up().await;
 
-    let journal = door.setup.folder().join("data/journal/contacts").display().to_string();
-    let drained = desk.setup.ask(&["journal", "drain", &journal]).await;
+    let folder = |path: &str| door.setup.folder().join(path).display().to_string();
+    let wrong = desk.setup.ask(&["journal", "drain", &folder("data/run")]).await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    let drained = desk.setup.ask(&["journal", "drain", &folder("data")]).await;
     let facts: usize = told.values().sum();
     assert_eq!(drained.code, Some(0), "{drained:?}");
-    assert_eq!(drained.stdout, format!("{facts} records to send\n0 records left\n"), "{drained:?}");
+    let said = format!(
+        "contacts: {facts} records to send\ncontacts: 0 records left\n\
+         quarantine: 1 records to send\nquarantine: 0 records left\n"
+    );
+    assert_eq!(drained.stdout, said, "{drained:?}");
     agent.sees(&told).await;
     desk.stop().await;
 }

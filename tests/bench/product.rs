@@ -138,6 +138,8 @@ public_url = "{PUBLIC_URL}"
 url = "{store}"
 [nats]
 url = "{nats}"
+[blobs]
+url = "file://{data}/blobs"
 [journal]
 max_bytes = 8589934592
 [phone.bench]

@@ -37,6 +37,11 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.port.number())
     }
 
+    /// A folder for what those who use it share.
+    pub fn shared_folder(&self) -> PathBuf {
+        self.folder.path().join("shared")
+    }
+
     /// Starts it again where it was.
     ///
     /// # Panics

@@ -62,7 +62,8 @@ impl Setup {
 
     /// `frontdesk run --role …` with a line.
     pub fn run(roles: &str, database: &Database, nats: &Nats) -> Self {
-        Self::of(&["run", "--role", roles]).line().on(database).beside(nats)
+        let blobs = format!("file://{}", nats.shared_folder().display());
+        Self::of(&["run", "--role", roles]).line().on(database).beside(nats).with("blobs.url", blobs)
     }
 
     fn of(command: &[&str]) -> Self {

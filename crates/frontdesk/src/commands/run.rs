@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RoleName;
@@ -31,6 +32,13 @@ pub(super) async fn run(config: Config, roles: wire::Roles) -> anyhow::Result<Ex
         if roles.contains(&role) && is_empty {
             bail!(Wrong(vec![sentence.to_owned()]));
         }
+    }
+    if roles.len() < RoleName::value_variants().len() && config.blobs.url.is_empty() {
+        bail!(Wrong(vec![
+            "[blobs] url: roles that run apart share what is too large for an event (long mails, attachments); \
+             name a folder that all of them see, such as file:///srv/frontdesk/blobs"
+                .to_owned()
+        ]));
     }
     // The journal is the only thing of a folder that two processes must not share.
     let data = config.data.clone();
