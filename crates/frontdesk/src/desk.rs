@@ -140,11 +140,12 @@ impl Desk for HouseDesk {
         let unreadable = Event::from_json(&letter.payload)
             .ok()
             .filter(|event| matches!(event.content, Content::Unreadable(_)));
-        let Some(kept) = unreadable else {
+        let Some(mut kept) = unreadable else {
             let subject = topology::contact_subject(source.channel().as_str(), source.name());
             return self.send(subject, Bytes::from(letter.payload.clone())).await;
         };
-        let raw = kept.raw.ok_or_else(|| DeskError::Refused("it was kept without its raw".to_owned()))?;
+        let raw =
+            kept.raw.take().ok_or_else(|| DeskError::Refused("it was kept without its raw".to_owned()))?;
         let bytes = match raw.bytes() {
             Some(bytes) => bytes,
             None => self
@@ -153,10 +154,12 @@ impl Desk for HouseDesk {
                 .ok_or_else(|| DeskError::Refused("its raw is gone".to_owned()))?
                 .to_vec(),
         };
-        let input = RawBytes::new(raw.media_type.clone(), bytes);
-        let events =
-            connector_phone::renormalise(&self.sources.lines, source, &input, kept.received_at, kept.trust)
-                .map_err(|why| DeskError::Refused(format!("it still cannot be read: {}", why.reason)))?;
+        let (sources, input) = (self.sources.clone(), RawBytes::new(raw.media_type.clone(), bytes));
+        let letter = kept.clone();
+        // What a stranger wrote may take a moment, and our reader may fail on it once more.
+        let read = tokio::task::spawn_blocking(move || read_again(&sources, &letter, &input)).await;
+        let events = read.unwrap_or_else(|_| Err("our reader failed on it".to_owned()));
+        let events = events.map_err(|why| DeskError::Refused(format!("it still cannot be read: {why}")))?;
         for mut event in events {
             event.raw = Some(raw.clone());
             event.traceparent.clone_from(&kept.traceparent);
@@ -262,5 +265,52 @@ impl HouseDesk {
     }
 }
 
+/// What was kept unread, read as its channel reads it today.
+fn read_again(sources: &Sources, kept: &Event, raw: &RawBytes) -> Result<Vec<Event>, String> {
+    let source = &kept.key.source;
+    match source.channel() {
+        Channel::Phone => {
+            connector_phone::renormalise(&sources.lines, source, raw, kept.received_at, kept.trust)
+                .map_err(|why| why.reason)
+        }
+        Channel::Email => {
+            let mailbox = sources.mailboxes.get(source);
+            let mailbox = mailbox.ok_or_else(|| format!("the source {source} is not configured any more"))?;
+            let read =
+                connector_email::normalise(mailbox.mailbox(), &raw.bytes, kept.occurred_at, kept.received_at);
+            Ok(vec![read.map_err(|why| why.reason)?.0])
+        }
+        Channel::Chat | Channel::Desk => Err(format!("nothing is read anew that came by {source}")),
+    }
+}
+
 /// How long a health check waits for the store.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_mail_that_was_kept_unread_is_read_as_a_mail_again() {
+        let pairs = [("FRONTDESK__EMAIL__SUPPORT__ADDRESS", "help@example.org")];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let sources = Sources::read(&Config::load(None, pairs).unwrap()).unwrap();
+        let source: SourceName = "email/support".parse().unwrap();
+        let mailbox = sources.mailboxes[&source].mailbox();
+        let mail = b"From: olena@example.com\nMessage-ID: <1@example.com>\nSubject: Hello\n\nGood morning\n";
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        let why = contact::Unreadable { reason: "our reader failed on it".to_owned(), field: None };
+        let kept = connector_email::unreadable(mailbox, mail, why, now);
+
+        let read = read_again(&sources, &kept, &RawBytes::new("message/rfc822", mail.to_vec())).unwrap();
+        let usual = connector_email::normalise(mailbox, mail, now, now).unwrap().0;
+        assert_eq!(read, [usual], "the same event as if it had been read at once");
+        let blank = read_again(&sources, &kept, &RawBytes::new("message/rfc822", b" \n".to_vec()));
+        assert_eq!(blank.unwrap_err(), "the mail is empty");
+        let gone = Sources { mailboxes: connector_email::Sources::new(), ..sources };
+        let gone = read_again(&gone, &kept, &RawBytes::new("message/rfc822", mail.to_vec()));
+        assert_eq!(gone.unwrap_err(), "the source email/support is not configured any more");
+    }
+}
