@@ -13,6 +13,7 @@ use connector::{CursorError, Cursors, Mark};
 use intake::{Disk as _, RealDisk};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tracing::info;
 
 /// One small file for each name. For one process: the lock of the data folder keeps others away.
 #[derive(Clone)]
@@ -126,28 +127,51 @@ fn digest(name: &str, revision: u64, value: &str) -> String {
 
 /// One key for each name, in a bucket that all processes share.
 #[derive(Clone)]
-pub(crate) struct KvCursors(Kv);
+pub(crate) struct KvCursors {
+    bucket: Kv,
+    /// Those of the time when this data folder was alone, under `up`: who begins to share goes on from there, and
+    /// not from now.
+    before: Option<FileCursors>,
+}
 
 impl KvCursors {
-    pub(crate) fn new(bus: &Bus) -> Self {
-        Self(bus.kv(&CURSORS))
+    pub(crate) fn open(bus: &Bus, data: &Path) -> io::Result<Self> {
+        let before = data.join("cursors").is_dir().then(|| FileCursors::open(data)).transpose()?;
+        Ok(Self { bucket: bus.kv(&CURSORS), before })
+    }
+
+    async fn shared(&self, name: &str) -> Result<Option<Mark>, CursorError> {
+        let Some(kept) = self.bucket.get(&token(name)).await.map_err(refusal)? else { return Ok(None) };
+        let value = String::from_utf8(kept.value.into())
+            .map_err(|_| CursorError::Away(format!("the cursor {name:?} is damaged: it is no text")))?;
+        Ok(Some(Mark { value, revision: kept.revision }))
     }
 }
 
 #[async_trait]
 impl Cursors for KvCursors {
     async fn get(&self, name: &str) -> Result<Option<Mark>, CursorError> {
-        let Some(kept) = self.0.get(&token(name)).await.map_err(refusal)? else { return Ok(None) };
-        let value = String::from_utf8(kept.value.into())
-            .map_err(|_| CursorError::Away(format!("the cursor {name:?} is damaged: it is no text")))?;
-        Ok(Some(Mark { value, revision: kept.revision }))
+        if let Some(mark) = self.shared(name).await? {
+            return Ok(Some(mark));
+        }
+        let Some(before) = &self.before else { return Ok(None) };
+        let Some(Mark { value, .. }) = before.get(name).await? else { return Ok(None) };
+        match self.advance(name, None, &value).await {
+            Ok(revision) => {
+                info!(cursor = name, "goes on from where this data folder's own cursor was");
+                Ok(Some(Mark { value, revision }))
+            }
+            // Another process was quicker.
+            Err(CursorError::Moved) => self.shared(name).await,
+            Err(error) => Err(error),
+        }
     }
 
     async fn advance(&self, name: &str, from: Option<u64>, value: &str) -> Result<u64, CursorError> {
         let (key, value) = (token(name), Bytes::copy_from_slice(value.as_bytes()));
         let moved = match from {
-            None => self.0.create(&key, value).await,
-            Some(revision) => self.0.update(&key, value, revision).await,
+            None => self.bucket.create(&key, value).await,
+            Some(revision) => self.bucket.update(&key, value, revision).await,
         };
         moved.map_err(refusal)
     }
@@ -241,11 +265,33 @@ mod tests {
     async fn the_bucket_keeps_the_contract_and_is_away_without_its_broker() {
         let nats = Nats::start().await;
         let (bus, other) = (nats.bus().await, nats.bus().await);
-        let cursors = KvCursors::new(&bus);
-        contract(&cursors, &KvCursors::new(&other)).await;
+        let none = nats.dir.path().join("none");
+        let cursors = KvCursors::open(&bus, &none).unwrap();
+        contract(&cursors, &KvCursors::open(&other, &none).unwrap()).await;
         nats.leave().await;
         assert!(matches!(cursors.get("email/support").await, Err(CursorError::Away(_))));
         assert!(matches!(cursors.advance("email/support", None, "x").await, Err(CursorError::Away(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_begins_to_share_goes_on_from_the_files() {
+        let nats = Nats::start().await;
+        let bus = nats.bus().await;
+        let data = nats.dir.path();
+        let alone = FileCursors::open(data).unwrap();
+        let one = alone.advance("email/support", None, "uidnext 7").await.unwrap();
+        alone.advance("email/support", Some(one), "uidnext 8").await.unwrap();
+        let shared = KvCursors::open(&bus, data).unwrap();
+        let mark = shared.get("email/support").await.unwrap().unwrap();
+        assert_eq!(mark.value, "uidnext 8");
+        shared.advance("email/support", Some(mark.revision), "uidnext 9").await.unwrap();
+        // From here on the bucket counts, for others as for us.
+        for folder in [data, &data.join("none")] {
+            let mark = KvCursors::open(&bus, folder).unwrap().get("email/support").await.unwrap().unwrap();
+            assert_eq!(mark.value, "uidnext 9");
+        }
+        assert_eq!(shared.get("email/other").await.unwrap(), None);
+        nats.leave().await;
     }
 
     #[tokio::test]

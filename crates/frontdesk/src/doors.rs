@@ -110,7 +110,7 @@ pub(crate) fn open(ground: &Ground<'_>) -> anyhow::Result<Doors> {
         let cursors: Arc<dyn Cursors> = if config.nats.url.is_empty() {
             Arc::new(FileCursors::open(&config.data)?)
         } else {
-            Arc::new(KvCursors::new(bus))
+            Arc::new(KvCursors::open(bus, &config.data)?)
         };
         let mailboxes =
             connector_email::Doors::new(contacts.clone(), careful(imports), cursors, clock.clone());
