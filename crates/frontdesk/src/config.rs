@@ -1,6 +1,8 @@
 //! The configuration: the built-in defaults file, the operator's file above it, the environment above
 //! both. Wrong configuration is refused with file, key and a sentence.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,8 +18,6 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::policy::Routing;
-use crate::sources::Sources;
-use crate::{nobodys, policy};
 
 /// The shipped `config/frontdesk.toml`: the reference of every option, and the base layer.
 pub(crate) const DEFAULTS: &str = include_str!("../../../config/frontdesk.toml");
@@ -167,8 +167,11 @@ impl Config {
         let wrong = |error: figment::Error| Wrong(error.into_iter().map(sentence).collect());
         let mut config: Config = figment.extract().map_err(wrong)?;
         config.layers = figment.extract().map_err(wrong)?;
-        config.check()?;
-        Ok(config)
+        let wrong = check::wrong(&config);
+        if wrong.is_empty() {
+            return Ok(config);
+        }
+        Err(Wrong(wrong.into_iter().map(|sentence| placed(&figment, sentence)).collect()))
     }
 
     /// What is in force, as TOML, with secrets hidden.
@@ -176,48 +179,6 @@ impl Config {
         let mut layers = self.layers.clone();
         hide(&mut layers);
         Ok(toml::to_string_pretty(&layers)?)
-    }
-
-    /// What serde cannot say.
-    fn check(&self) -> Result<(), Wrong> {
-        let mut wrong = Vec::new();
-        if let Err(reason) = self.public_url() {
-            wrong.push(format!("[http] public_url: {reason}"));
-        }
-        let (store, blobs) = (&self.store.url, &self.blobs.url);
-        if !(store.is_empty() || store.starts_with("sqlite://") || is_postgres(store)) {
-            wrong.push("[store] url: it begins with sqlite:// or postgres://, or is empty".to_owned());
-        }
-        if !(blobs.is_empty() || blobs.starts_with("file://")) {
-            wrong.push("[blobs] url: it begins with file://, or is empty".to_owned());
-        }
-        let named = self.nats.url.split(',').filter_map(|url| Url::parse(url.trim()).ok());
-        if named.into_iter().any(|url| !url.username().is_empty() || url.password().is_some()) {
-            wrong.push("[nats] url: a user and a password stand in [nats] user and password".to_owned());
-        }
-        if ![1, 3, 5].contains(&self.nats.replicas) {
-            wrong.push("[nats] replicas: it is 1, 3 or 5".to_owned());
-        }
-        if self.journal.segment_bytes < 65_536 || self.journal.max_bytes < 2 * self.journal.segment_bytes {
-            wrong.push(
-                "[journal] max_bytes: it holds at least two segments, and segment_bytes is at least 65536"
-                    .to_owned(),
-            );
-        }
-        for (key, list) in [("blocked", &self.identity.blocked), ("shared", &self.identity.shared)] {
-            for text in list.iter().filter(|text| nobodys::address(text).is_none()) {
-                wrong.push(format!(
-                    "[identity] {key}: `{text}` is neither a number as +380441234567 nor an e-mail address"
-                ));
-            }
-        }
-        if let Err(Wrong(more)) = policy::read(self) {
-            wrong.extend(more);
-        }
-        if let Err(Wrong(more)) = Sources::read(self) {
-            wrong.extend(more);
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(Wrong(wrong)) }
     }
 
     /// How the world reaches us.
@@ -304,6 +265,17 @@ fn sentence(error: figment::Error) -> String {
         Some((key, sections)) => format!(" [{}] {key}", sections.join(".")),
     };
     format!("{place}:{path}: {}", error.kind)
+}
+
+/// `[http] drain_s: …` behind the layer that says so: where a key is not given, its section may be.
+fn placed(figment: &Figment, sentence: String) -> String {
+    let (path, _) = sentence.split_once(':').unwrap_or_default();
+    let (section, key) = path.strip_prefix('[').and_then(|path| path.split_once(']')).unwrap_or_default();
+    let paths = [format!("{section}.{}", key.trim()), section.to_owned()];
+    match paths.iter().find_map(|path| figment.find_metadata(path)) {
+        Some(layer) => format!("{}: {sentence}", layer.name),
+        None => sentence,
+    }
 }
 
 /// A text layer that is called by the file it came from.
@@ -453,11 +425,7 @@ mod tests {
         let wrong = complaint("[phone.Main]\nprovider = \"twilio\"");
         assert!(wrong.contains("[phone.Main]") && wrong.contains("no name"), "{wrong}");
         let wrong = complaint("[phone.main]\nprovider = \"twilio\"\nregion = \"XX\"");
-        assert!(wrong.contains("[phone.main] region"), "{wrong}");
-        let wrong = complaint("[store]\nurl = \"mysql://x\"\n[nats]\nreplicas = 2");
-        assert!(wrong.contains("[store] url") && wrong.contains("[nats] replicas"), "{wrong}");
-        let wrong = complaint("[nats]\nurl = \"nats://one:4222,nats://desk:pw@two:4222\"");
-        assert!(wrong.contains("[nats] url: a user and a password") && !wrong.contains("pw@"), "{wrong}");
+        assert!(wrong.contains("own.toml: [phone.main] region"), "{wrong}");
         let gone = Config::load(Some(Path::new("/nonexistent.toml")), []).unwrap_err().to_string();
         assert!(gone.contains("/nonexistent.toml"), "{gone}");
     }

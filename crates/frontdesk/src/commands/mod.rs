@@ -25,7 +25,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{Cli, Command, JournalCommand, SimulateCommand, TokenCommand};
-use crate::config::{Config, Log, LogFormat, Wrong};
+use crate::config::{Config, Log, LogFormat};
 
 /// Does what was asked and says how it ended.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -105,8 +105,7 @@ fn start<W>(log: &Log, place: W, coloured: bool) -> anyhow::Result<()>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| Wrong(vec![format!("[log] level: `{}` is no filter: {error}", log.level)]))?;
+    let filter = EnvFilter::try_new(&log.level)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(place).with_ansi(coloured);
     match log.format {
         LogFormat::Text => lines.try_init(),
