@@ -1,5 +1,6 @@
 //! Agents: what they can take, whether they are here, and how long they have had nothing new.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -19,9 +20,9 @@ impl fmt::Display for AgentName {
     }
 }
 
-/// An agent at this moment.
+/// An agent as they are known elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
+pub struct Seat {
     pub profile: Profile,
     pub presence: Presence,
     /// Whether they could see an offer: a console of theirs is connected.
@@ -32,32 +33,17 @@ pub struct Agent {
     pub idle_since: Timestamp,
     /// Offers in a row they did not answer at all.
     pub missed: u16,
+}
+
+/// An agent at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    pub seat: Seat,
+    /// None is nothing.
     load: BTreeMap<Channel, u16>,
 }
 
-impl Agent {
-    /// Newly known: offline until they say otherwise.
-    pub(crate) fn new(profile: Profile, at: Timestamp) -> Agent {
-        Agent {
-            profile,
-            presence: Presence::Offline,
-            connected: false,
-            gone_since: Some(at),
-            idle_since: at,
-            missed: 0,
-            load: BTreeMap::new(),
-        }
-    }
-
-    /// Conversations of the channel they have or are offered.
-    pub fn load(&self, channel: Channel) -> u16 {
-        self.load.get(&channel).copied().unwrap_or(0)
-    }
-
-    pub fn has_room(&self, channel: Channel) -> bool {
-        self.load(channel) < self.capacity(channel)
-    }
-
+impl Seat {
     /// They would answer an offer.
     pub fn is_ready(&self) -> bool {
         self.connected && self.presence == Presence::Available
@@ -71,9 +57,24 @@ impl Agent {
     pub(crate) fn capacity(&self, channel: Channel) -> u16 {
         self.profile.capacity.get(&channel).copied().unwrap_or(0)
     }
+}
+
+impl Agent {
+    pub(crate) fn new(seat: Seat) -> Agent {
+        Agent { seat, load: BTreeMap::new() }
+    }
+
+    /// Conversations of the channel they have or are offered.
+    pub fn load(&self, channel: Channel) -> u16 {
+        self.load.get(&channel).copied().unwrap_or(0)
+    }
+
+    pub fn has_room(&self, channel: Channel) -> bool {
+        self.load(channel) < self.seat.capacity(channel)
+    }
 
     pub(crate) fn has_any_room(&self) -> bool {
-        self.profile.capacity.keys().any(|channel| self.has_room(*channel))
+        self.seat.profile.capacity.keys().any(|channel| self.has_room(*channel))
     }
 
     pub(crate) fn carries_anything(&self) -> bool {
@@ -86,19 +87,11 @@ impl Agent {
     }
 
     pub(crate) fn drop(&mut self, channel: Channel) {
-        if let Some(load) = self.load.get_mut(&channel) {
-            *load = load.saturating_sub(1);
+        if let Entry::Occupied(mut load) = self.load.entry(channel) {
+            *load.get_mut() -= 1;
+            if *load.get() == 0 {
+                load.remove();
+            }
         }
-    }
-
-    pub(crate) fn appear(&mut self, presence: Presence, connected: bool, at: Timestamp) {
-        let was_ready = self.is_ready();
-        (self.presence, self.connected) = (presence, connected);
-        if self.is_ready() && !was_ready {
-            // Who comes back stands behind those who stayed.
-            (self.idle_since, self.missed) = (at, 0);
-        }
-        let here = connected && presence != Presence::Offline;
-        self.gone_since = if here { None } else { Some(self.gone_since.unwrap_or(at)) };
     }
 }

@@ -1,7 +1,7 @@
 //! The desk: everything that waits, is offered or is being worked on, and the agents around it.
 //!
-//! It changes by [`Change`]s and in no other way, so a desk made again from the changes of a log is the same.
-//! [`crate::offer`] decides which changes there are.
+//! It is set as things are known elsewhere ([`Desk::seat`], [`Desk::place`], [`Desk::remove`]), row by row or anew:
+//! the same rows are the same desk. What follows from it when time passes, [`crate::offer`] decides.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,12 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use contact::{Channel, ConversationId};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::agent::{Agent, AgentName, Presence, Profile};
+use crate::agent::{Agent, AgentName, Presence, Seat};
 use crate::order::Place;
 
 /// A conversation that needs an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
     pub channel: Channel,
     pub queue: String,
@@ -26,61 +25,23 @@ pub struct Arrival {
     pub knows: Option<AgentName>,
 }
 
-/// What happens to the desk. Written to the log as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
+/// What follows when time passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It waits, or what it needs has changed.
-    Waits(Arrival),
     /// It is held for one agent, until that moment.
-    Offered {
-        conversation: ConversationId,
-        agent: AgentName,
-        number: u64,
-        until: Timestamp,
-    },
+    Offered { conversation: ConversationId, agent: AgentName, until: Timestamp },
     /// It waits again. The agent is not offered it before `rests_until`.
-    OfferEnded {
-        conversation: ConversationId,
-        agent: AgentName,
-        number: u64,
-        how: Ended,
-        rests_until: Option<Timestamp>,
-    },
-    Assigned {
-        conversation: ConversationId,
-        agent: AgentName,
-    },
+    OfferEnded { conversation: ConversationId, agent: AgentName, how: Ended, rests_until: Option<Timestamp> },
     /// What an agent had waits again, in its old place.
-    Returned {
-        conversation: ConversationId,
-        agent: AgentName,
-        rests_until: Option<Timestamp>,
-    },
-    /// Nobody needs to do anything about it any more.
-    Left {
-        conversation: ConversationId,
-    },
-    Profiled {
-        agent: AgentName,
-        profile: Profile,
-    },
-    Appears {
-        agent: AgentName,
-        presence: Presence,
-        connected: bool,
-    },
-    Removed {
-        agent: AgentName,
-    },
+    Returned { conversation: ConversationId, agent: AgentName },
+    /// They left offers unanswered and count as away.
+    Away { agent: AgentName },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    Declined,
     TimedOut,
-    /// Somebody else took it, or the agent is not to be asked any more.
+    /// The agent is not to be asked any more.
     Rescinded,
 }
 
@@ -88,7 +49,7 @@ pub enum Ended {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     Waiting,
-    Offered { agent: AgentName, number: u64, until: Timestamp },
+    Offered { agent: AgentName, until: Timestamp },
     Assigned { agent: AgentName },
 }
 
@@ -110,17 +71,6 @@ pub(crate) struct Need {
     pub(crate) queue: String,
     pub(crate) channel: Channel,
     pub(crate) skills: BTreeSet<String>,
-}
-
-/// An agent as they are known elsewhere; see [`Agent`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seat {
-    pub profile: Profile,
-    pub presence: Presence,
-    pub connected: bool,
-    pub gone_since: Option<Timestamp>,
-    pub idle_since: Timestamp,
-    pub missed: u16,
 }
 
 impl Standing {
@@ -167,8 +117,6 @@ pub struct Desk {
     ends: BTreeSet<(Timestamp, ConversationId)>,
     /// What each agent is offered or has. No agent stands here with nothing.
     hands: BTreeMap<AgentName, BTreeSet<ConversationId>>,
-    /// The number of the latest offer.
-    offers: u64,
     now: Timestamp,
 }
 
@@ -207,11 +155,6 @@ impl Desk {
     /// The moment of the latest change. The desk's time does not go back.
     pub fn now(&self) -> Timestamp {
         self.now
-    }
-
-    /// The number of the next offer.
-    pub fn next_number(&self) -> u64 {
-        self.offers.saturating_add(1)
     }
 
     /// An open offer whose time is over.
@@ -256,116 +199,71 @@ impl Desk {
 
     /// Puts an agent as they are known elsewhere; what they have is counted here.
     pub fn seat(&mut self, name: &AgentName, seat: Seat) {
-        let Seat { profile, presence, connected, gone_since, idle_since, missed } = seat;
         if !self.agents.contains_key(name) {
-            let mut agent = Agent::new(Profile::default(), idle_since);
+            let mut agent = Agent::new(seat);
             self.in_hands(name).for_each(|work| agent.take(work.arrival.channel));
             self.agents.insert(name.clone(), agent);
-        }
-        if let Some(agent) = self.agents.get_mut(name) {
-            (agent.profile, agent.presence, agent.connected) = (profile, presence, connected);
-            (agent.gone_since, agent.idle_since, agent.missed) = (gone_since, idle_since, missed);
+        } else if let Some(agent) = self.agents.get_mut(name) {
+            agent.seat = seat;
         }
     }
 
-    /// Puts a conversation as it is known elsewhere. Agents it touches are to be seated again.
-    pub fn place(&mut self, work: Work, at: Timestamp) {
+    /// Puts a conversation as it is known elsewhere.
+    pub fn place(&mut self, work: Work) {
         let conversation = work.arrival.place.conversation;
-        self.remove(conversation, at);
-        let Work { arrival, standing, waits_since, resting } = work;
-        self.waits(&arrival, at);
-        if let Standing::Offered { number, .. } = &standing {
-            self.offers = self.offers.max(*number);
+        self.remove(conversation);
+        if let Some(agent) = work.standing.holder().and_then(|name| self.agents.get_mut(name)) {
+            agent.take(work.arrival.channel);
         }
-        self.stand(conversation, standing, at);
-        self.edit(conversation, |placed| (placed.waits_since, placed.resting) = (waits_since, resting));
-    }
-
-    /// Takes a conversation off, wherever it stands.
-    pub fn remove(&mut self, conversation: ConversationId, at: Timestamp) {
-        self.stand(conversation, Standing::Waiting, at);
-        if let Some(work) = self.work.remove(&conversation) {
-            self.unlist(&work);
-        }
-    }
-
-    /// Lets a change be. One that fits nothing that is there changes nothing.
-    pub fn apply(&mut self, at: Timestamp, change: &Change) {
-        self.pass(at);
-        match change {
-            Change::Waits(arrival) => self.waits(arrival, at),
-            Change::Offered { conversation, agent, number, until } => {
-                self.offers = self.offers.max(*number);
-                let standing = Standing::Offered { agent: agent.clone(), number: *number, until: *until };
-                self.stand(*conversation, standing, at);
-            }
-            Change::OfferEnded { conversation, agent, how, rests_until, .. } => {
-                self.rest(*conversation, agent, *rests_until, at);
-                self.stand(*conversation, Standing::Waiting, at);
-                if let Some(known) = self.agents.get_mut(agent) {
-                    match how {
-                        // Their turn is over: without this they would be asked first again.
-                        Ended::TimedOut => {
-                            (known.missed, known.idle_since) = (known.missed.saturating_add(1), at)
-                        }
-                        Ended::Declined => known.missed = 0,
-                        Ended::Rescinded => {}
-                    }
-                }
-            }
-            Change::Assigned { conversation, agent } => {
-                self.stand(*conversation, Standing::Assigned { agent: agent.clone() }, at);
-                self.edit(*conversation, |work| work.resting.clear());
-                if let Some(known) = self.agents.get_mut(agent) {
-                    (known.missed, known.idle_since) = (0, at);
-                }
-            }
-            Change::Returned { conversation, agent, rests_until } => {
-                self.rest(*conversation, agent, *rests_until, at);
-                self.stand(*conversation, Standing::Waiting, at);
-                self.edit(*conversation, |work| {
-                    (work.waits_since, work.arrival.knows) = (at, Some(agent.clone()));
-                });
-            }
-            Change::Left { conversation } => self.remove(*conversation, at),
-            Change::Profiled { agent, profile } => match self.agents.get_mut(agent) {
-                Some(known) => known.profile = profile.clone(),
-                None => {
-                    self.agents.insert(agent.clone(), Agent::new(profile.clone(), at));
-                }
-            },
-            Change::Appears { agent, presence, connected } => {
-                if let Some(known) = self.agents.get_mut(agent) {
-                    known.appear(*presence, *connected, at);
-                }
-            }
-            Change::Removed { agent } => {
-                self.agents.remove(agent);
-            }
-        }
-    }
-
-    fn waits(&mut self, arrival: &Arrival, at: Timestamp) {
-        let conversation = arrival.place.conversation;
-        if self.work.contains_key(&conversation) {
-            // The channel stays: the load of whoever has it is counted by it.
-            return self.edit(conversation, |work| {
-                work.arrival = Arrival { channel: work.arrival.channel, ..arrival.clone() };
-            });
-        }
-        let (arrival, standing, resting) = (arrival.clone(), Standing::Waiting, BTreeMap::new());
-        let work = Work { arrival, standing, waits_since: at, resting };
         self.list(&work);
         self.work.insert(conversation, work);
     }
 
-    /// Changes a conversation, wherever it is listed.
+    /// Takes a conversation off, wherever it stands.
+    pub fn remove(&mut self, conversation: ConversationId) {
+        let Some(work) = self.work.remove(&conversation) else { return };
+        self.unlist(&work);
+        if let Some(agent) = work.standing.holder().and_then(|name| self.agents.get_mut(name)) {
+            agent.drop(work.arrival.channel);
+        }
+    }
+
+    /// Lets a change be. One that fits nothing that is there changes nothing.
+    pub(crate) fn apply(&mut self, change: &Change) {
+        let now = self.now;
+        match change {
+            Change::Offered { conversation, agent, until } => self.edit(*conversation, |work| {
+                work.standing = Standing::Offered { agent: agent.clone(), until: *until };
+            }),
+            Change::OfferEnded { conversation, agent, how, rests_until } => {
+                self.edit(*conversation, |work| {
+                    work.standing = Standing::Waiting;
+                    work.resting.retain(|_, until| *until > now);
+                    work.resting.extend(rests_until.map(|until| (agent.clone(), until)));
+                });
+                if let Some(Agent { seat, .. }) =
+                    self.agents.get_mut(agent).filter(|_| *how == Ended::TimedOut)
+                {
+                    // Their turn is over: without this they would be asked first again.
+                    (seat.missed, seat.idle_since) = (seat.missed.saturating_add(1), now);
+                }
+            }
+            Change::Returned { conversation, agent } => self.edit(*conversation, |work| {
+                (work.standing, work.waits_since) = (Standing::Waiting, now);
+                work.arrival.knows = Some(agent.clone());
+            }),
+            Change::Away { agent } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    agent.seat.presence = Presence::Away;
+                }
+            }
+        }
+    }
+
     fn edit(&mut self, conversation: ConversationId, change: impl FnOnce(&mut Work)) {
-        if let Some(mut work) = self.work.remove(&conversation) {
-            self.unlist(&work);
+        if let Some(mut work) = self.work.get(&conversation).cloned() {
             change(&mut work);
-            self.list(&work);
-            self.work.insert(conversation, work);
+            self.place(work);
         }
     }
 
@@ -418,38 +316,6 @@ impl Desk {
                 self.hands.remove(agent);
             }
         }
-    }
-
-    /// Moves a conversation, and the load of whoever had it and has it, so that the two never differ.
-    fn stand(&mut self, conversation: ConversationId, standing: Standing, at: Timestamp) {
-        let Some(work) = self.work.get(&conversation) else {
-            return;
-        };
-        let channel = work.arrival.channel;
-        let was_theirs = matches!(work.standing, Standing::Assigned { .. });
-        if let Some(agent) = work.standing.holder().and_then(|name| self.agents.get_mut(name)) {
-            agent.drop(channel);
-            if was_theirs {
-                agent.idle_since = at;
-            }
-        }
-        if let Some(agent) = standing.holder().and_then(|name| self.agents.get_mut(name)) {
-            agent.take(channel);
-        }
-        self.edit(conversation, |work| work.standing = standing);
-    }
-
-    fn rest(
-        &mut self,
-        conversation: ConversationId,
-        agent: &AgentName,
-        until: Option<Timestamp>,
-        at: Timestamp,
-    ) {
-        self.edit(conversation, |work| {
-            work.resting.retain(|_, until| *until > at);
-            work.resting.extend(until.map(|until| (agent.clone(), until)));
-        });
     }
 }
 

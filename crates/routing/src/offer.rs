@@ -6,9 +6,9 @@
 //! gone; then the next one is asked, and who passed rests from that conversation for a while. Work never ends
 //! by itself: with nobody to ask it waits.
 //!
-//! Whatever happens first makes deadlines count that have passed by then, so it does not matter how punctually
-//! anybody looks: an answer after the end of an offer is too late, though nobody noticed the end yet. New
-//! offers are made at the present moment only, because an offer in the past could not have been seen.
+//! What people do (accept, decline, claim, come and go) changes the rows of which the desk is made; here stands what
+//! follows by itself. New offers are made at the present moment only, because an offer in the past could not have
+//! been seen.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,9 +16,8 @@ use contact::{Channel, ConversationId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Agent, AgentName, Presence};
+use crate::agent::{Agent, AgentName};
 use crate::desk::{Change, Desk, Ended, Need, Standing, Work};
-use crate::happening::{Happening, Refusal};
 use crate::order::Place;
 
 /// How agents are asked.
@@ -47,31 +46,30 @@ const OFFER_S: u32 = 20;
 /// Offers made at once: whoever writes them down holds up everybody else who decides.
 const MOST_OFFERS: usize = 256;
 
-/// What came of a happening.
+/// What follows at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
     /// Already made, in this order, at [`Desk::now`].
     pub changes: Vec<Change>,
-    pub refused: Option<Refusal>,
-    /// There are more offers to be made: the happening [`Happening::Passed`] makes them.
+    /// There are more offers to be made: deciding again makes them.
     pub more: bool,
 }
 
 impl Desk {
-    /// Decides and changes the desk. Depends on nothing but the desk, the terms, the happening and its moment;
-    /// a moment before the latest counts as the latest.
+    /// Decides and changes the desk. Depends on nothing but the desk, the terms and the moment; a moment before the
+    /// latest counts as the latest.
     ///
     /// Afterwards no conversation waits for which [`Desk::candidate`] finds an agent, unless there are more.
-    pub fn decide(&mut self, terms: &Terms, at: Timestamp, happening: &Happening) -> Decided {
+    pub fn decide(&mut self, terms: &Terms, at: Timestamp) -> Decided {
         self.pass(at);
         let mut turn = Turn { at: self.now(), desk: self, terms, changes: Vec::new() };
-        turn.expire();
-        let refused = turn.take(happening).err();
+        turn.end_offers();
+        turn.take_back();
         let more = turn.offer();
-        Decided { changes: turn.changes, refused, more }
+        Decided { changes: turn.changes, more }
     }
 
-    /// When to say [`Happening::Passed`]; `None`: nothing happens by itself.
+    /// When to decide again though nobody did anything; `None`: nothing happens by itself.
     pub fn next_deadline(&self, terms: &Terms) -> Option<Timestamp> {
         let offers = self.offers().next().map(|(until, _)| until);
         let graces = self.agents().filter_map(|(name, agent)| self.returns_at(name, agent, terms));
@@ -84,26 +82,17 @@ impl Desk {
 
     /// Who would be offered this now.
     pub fn candidate(&self, terms: &Terms, work: &Work, at: Timestamp) -> Option<&AgentName> {
-        let can = |agent: &Agent| agent.is_ready() && agent.can(&work.arrival.queue, &work.arrival.skills);
+        let can = |agent: &Agent| {
+            agent.seat.is_ready() && agent.seat.can(&work.arrival.queue, &work.arrival.skills)
+        };
         let mut able: Vec<_> = self.agents().filter(|(_, agent)| can(agent)).collect();
-        able.sort_unstable_by_key(|(name, agent)| (agent.idle_since, *name));
+        able.sort_unstable_by_key(|(name, agent)| (agent.seat.idle_since, *name));
         self.candidate_of(able, terms, work, at)
-    }
-
-    /// What an agent who asks for work should take: the first that waits for somebody like them.
-    pub fn next_for(&self, name: &AgentName) -> Option<ConversationId> {
-        let agent = self.agent(name)?;
-        self.waiting()
-            .find(|work| {
-                let arrival = &work.arrival;
-                agent.has_room(arrival.channel) && agent.can(&arrival.queue, &arrival.skills)
-            })
-            .map(|work| work.arrival.place.conversation)
     }
 
     /// When what an agent has returns, if they are gone.
     fn returns_at(&self, name: &AgentName, agent: &Agent, terms: &Terms) -> Option<Timestamp> {
-        let since = agent.gone_since.filter(|_| agent.carries_anything())?;
+        let since = agent.seat.gone_since.filter(|_| agent.carries_anything())?;
         let left = self.in_hands(name).any(|work| work.is_left_by(name, Some(since)));
         after(since, terms.grace_s).filter(|_| left)
     }
@@ -119,14 +108,14 @@ impl Desk {
         let (arrival, asked) = (&work.arrival, |name: &AgentName| !work.rests(name, at));
         // The one who knows the client is worth a short wait, if they are about to be free.
         let knows = arrival.knows.as_ref().and_then(|name| self.known(name)).filter(|(name, agent)| {
-            agent.is_ready() && agent.can(&arrival.queue, &arrival.skills) && asked(name)
+            agent.seat.is_ready() && agent.seat.can(&arrival.queue, &arrival.skills) && asked(name)
         });
         if let Some((name, agent)) = knows {
             if agent.has_room(arrival.channel) {
                 return Some(name);
             }
             let hold = after(work.waits_since, terms.hold_s);
-            if agent.capacity(arrival.channel) > 0 && hold.is_some_and(|until| at < until) {
+            if agent.seat.capacity(arrival.channel) > 0 && hold.is_some_and(|until| at < until) {
                 return None;
             }
         }
@@ -142,7 +131,7 @@ struct Line {
     able: VecDeque<AgentName>,
 }
 
-/// One happening on its way through the desk.
+/// One moment on its way through the desk.
 struct Turn<'a> {
     at: Timestamp,
     desk: &'a mut Desk,
@@ -152,84 +141,47 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn put(&mut self, change: Change) {
-        self.desk.apply(self.at, &change);
+        self.desk.apply(&change);
         self.changes.push(change);
     }
 
-    /// Lets everything end whose time has come.
-    fn expire(&mut self) {
+    /// Ends the offers of those who would not answer, and those whose time has come.
+    fn end_offers(&mut self) {
+        let unheard = |(_, conversation): &(Timestamp, ConversationId)| {
+            let asked = self.desk.holder(*conversation).and_then(|name| self.desk.agent(name));
+            !asked.is_some_and(|agent| agent.seat.is_ready())
+        };
+        let unheard: Vec<_> = self.desk.offers().filter(unheard).collect();
+        for (_, conversation) in unheard {
+            self.end_offer(conversation, Ended::Rescinded);
+        }
         while let Some(conversation) = self.desk.ended_by(self.at) {
             let Some(agent) = self.end_offer(conversation, Ended::TimedOut) else {
                 break;
             };
-            let silent = |agent: &Agent| agent.is_ready() && agent.missed >= self.terms.missed_offers.max(1);
+            let silent = |agent: &Agent| agent.seat.missed >= self.terms.missed_offers.max(1);
             if self.desk.agent(&agent).is_some_and(silent) {
-                self.put(Change::Appears { agent: agent.clone(), presence: Presence::Away, connected: true });
-                self.rescind_all(&agent);
+                self.put(Change::Away { agent: agent.clone() });
+                let open = |work: &&Work| matches!(&work.standing, Standing::Offered { .. });
+                for conversation in self.theirs(&agent, open) {
+                    self.end_offer(conversation, Ended::Rescinded);
+                }
             }
-        }
-        let gone = |(name, agent): (&AgentName, &Agent)| {
-            self.desk.returns_at(name, agent, self.terms).filter(|at| *at <= self.at).map(|_| name.clone())
-        };
-        let gone: Vec<AgentName> = self.desk.agents().filter_map(gone).collect();
-        for agent in gone {
-            self.return_all(&agent);
         }
     }
 
-    fn take(&mut self, happening: &Happening) -> Result<(), Refusal> {
-        match happening {
-            Happening::Arrived(arrival) => {
-                let assigned = |work: &Work| matches!(work.standing, Standing::Assigned { .. });
-                if !self.desk.work(arrival.place.conversation).is_some_and(assigned) {
-                    self.put(Change::Waits(arrival.clone()));
-                }
+    /// Takes back what those had who are gone for too long.
+    fn take_back(&mut self) {
+        let gone = |(name, agent): (&AgentName, &Agent)| {
+            self.desk.returns_at(name, agent, self.terms).filter(|at| *at <= self.at)?;
+            Some((name.clone(), agent.seat.gone_since))
+        };
+        let gone: Vec<_> = self.desk.agents().filter_map(gone).collect();
+        for (agent, since) in gone {
+            for conversation in self.theirs(&agent, |work| work.is_left_by(&agent, since)) {
+                self.put(Change::Returned { conversation, agent: agent.clone() });
             }
-            Happening::Left(conversation) => {
-                self.desk.work(*conversation).ok_or(Refusal::NotHere)?;
-                self.end_offer(*conversation, Ended::Rescinded);
-                self.put(Change::Left { conversation: *conversation });
-            }
-            Happening::Accepted { conversation, agent, number } => {
-                if self.is_offered(*conversation, agent, *number)? {
-                    self.put(Change::Assigned { conversation: *conversation, agent: agent.clone() });
-                }
-            }
-            Happening::Declined { conversation, agent, number } => {
-                if self.is_offered(*conversation, agent, *number)? {
-                    self.end_offer(*conversation, Ended::Declined);
-                }
-            }
-            Happening::Claimed { conversation, agent } => self.claim(*conversation, agent)?,
-            Happening::GivenBack { conversation, agent } => {
-                match self.desk.work(*conversation).map(|work| &work.standing) {
-                    Some(Standing::Assigned { agent: by }) if by == agent => {
-                        self.give_back(*conversation, agent, true)
-                    }
-                    Some(Standing::Assigned { agent: by }) => return Err(Refusal::Taken { by: by.clone() }),
-                    _ => return Err(Refusal::NotHere),
-                }
-            }
-            Happening::Profiled { agent, profile } => {
-                self.put(Change::Profiled { agent: agent.clone(), profile: profile.clone() });
-            }
-            Happening::Presence { agent, presence } => {
-                let connected = self.known(agent)?.connected;
-                self.appear(agent, *presence, connected);
-            }
-            Happening::Connected { agent, connected } => {
-                let presence = self.known(agent)?.presence;
-                self.appear(agent, presence, *connected);
-            }
-            Happening::Removed(agent) => {
-                self.known(agent)?;
-                self.rescind_all(agent);
-                self.return_all(agent);
-                self.put(Change::Removed { agent: agent.clone() });
-            }
-            Happening::Passed => {}
         }
-        Ok(())
     }
 
     /// Offers what waits, in its order, while somebody has room; gives whether that was not all.
@@ -254,12 +206,11 @@ impl Turn<'_> {
             if let Some(agent) = self.desk.candidate_of(able, self.terms, work, self.at).cloned() {
                 let offer_s = self.terms.offer_s.get(&work.arrival.channel).copied().unwrap_or(OFFER_S);
                 let until = after(self.at, offer_s.max(1)).unwrap_or(Timestamp::MAX);
-                let number = self.desk.next_number();
                 if offers == MOST_OFFERS {
                     return true;
                 }
                 offers += 1;
-                self.put(Change::Offered { conversation: place.conversation, agent, number, until });
+                self.put(Change::Offered { conversation: place.conversation, agent, until });
             }
             heads.extend(self.desk.first_after(need, Some(place)).map(|next| (next, at)));
         }
@@ -269,17 +220,17 @@ impl Turn<'_> {
     /// What waits and somebody here has room for.
     fn lines(&self) -> Vec<Line> {
         let mut free: Vec<_> =
-            self.desk.agents().filter(|(_, agent)| agent.is_ready() && agent.has_any_room()).collect();
-        free.sort_unstable_by_key(|(name, agent)| (agent.idle_since, *name));
+            self.desk.agents().filter(|(_, agent)| agent.seat.is_ready() && agent.has_any_room()).collect();
+        free.sort_unstable_by_key(|(name, agent)| (agent.seat.idle_since, *name));
         let mut serving: BTreeMap<&str, Vec<(&AgentName, &Agent)>> = BTreeMap::new();
         for (name, agent) in free {
-            for queue in &agent.profile.queues {
+            for queue in &agent.seat.profile.queues {
                 serving.entry(queue).or_default().push((name, agent));
             }
         }
         let line = |need: &Need| {
             let able = serving.get(need.queue.as_str())?.iter().filter(|(_, agent)| {
-                agent.has_room(need.channel) && need.skills.is_subset(&agent.profile.skills)
+                agent.has_room(need.channel) && need.skills.is_subset(&agent.seat.profile.skills)
             });
             let able: VecDeque<AgentName> = able.map(|(name, _)| (*name).clone()).collect();
             (!able.is_empty()).then(|| Line { need: need.clone(), able })
@@ -287,86 +238,19 @@ impl Turn<'_> {
         self.desk.needs().filter_map(line).collect()
     }
 
-    fn claim(&mut self, conversation: ConversationId, name: &AgentName) -> Result<(), Refusal> {
-        let agent = self.known(name)?;
-        if agent.gone_since.is_some() {
-            return Err(Refusal::NotAtWork { agent: name.clone() });
-        }
-        let work = self.desk.work(conversation).ok_or(Refusal::NotHere)?;
-        match &work.standing {
-            Standing::Assigned { agent: by } if by == name => return Ok(()),
-            Standing::Assigned { agent: by } => return Err(Refusal::Taken { by: by.clone() }),
-            // Their room is kept for it already.
-            Standing::Offered { agent: by, .. } if by == name => {}
-            _ if !agent.has_room(work.arrival.channel) => return Err(Refusal::Full { agent: name.clone() }),
-            Standing::Waiting => {}
-            // Who takes it is faster than who was asked.
-            Standing::Offered { .. } => {
-                self.end_offer(conversation, Ended::Rescinded);
-            }
-        }
-        self.put(Change::Assigned { conversation, agent: name.clone() });
-        Ok(())
-    }
-
-    /// Whether this offer is open. An agent who has the conversation may say so twice.
-    fn is_offered(
-        &self,
-        conversation: ConversationId,
-        name: &AgentName,
-        number: u64,
-    ) -> Result<bool, Refusal> {
-        match &self.desk.work(conversation).ok_or(Refusal::Over)?.standing {
-            Standing::Offered { agent, number: open, .. } if agent == name && *open == number => Ok(true),
-            Standing::Assigned { agent } if agent == name => Ok(false),
-            Standing::Assigned { agent } => Err(Refusal::Taken { by: agent.clone() }),
-            _ => Err(Refusal::Over),
-        }
-    }
-
-    fn appear(&mut self, agent: &AgentName, presence: Presence, connected: bool) {
-        self.put(Change::Appears { agent: agent.clone(), presence, connected });
-        if self.desk.agent(agent).is_some_and(|agent| !agent.is_ready()) {
-            self.rescind_all(agent);
-        }
-    }
-
     /// Ends an open offer and says whose it was.
     fn end_offer(&mut self, conversation: ConversationId, how: Ended) -> Option<AgentName> {
-        let Standing::Offered { agent, number, .. } = self.desk.work(conversation)?.standing.clone() else {
+        let Standing::Offered { agent, .. } = self.desk.work(conversation)?.standing.clone() else {
             return None;
         };
         let passed = how != Ended::Rescinded;
         let rests_until = if passed { after(self.at, self.terms.rest_s.max(1)) } else { None };
-        self.put(Change::OfferEnded { conversation, agent: agent.clone(), number, how, rests_until });
+        self.put(Change::OfferEnded { conversation, agent: agent.clone(), how, rests_until });
         Some(agent)
-    }
-
-    fn rescind_all(&mut self, name: &AgentName) {
-        let open = |work: &&Work| matches!(&work.standing, Standing::Offered { .. });
-        for conversation in self.theirs(name, open) {
-            self.end_offer(conversation, Ended::Rescinded);
-        }
-    }
-
-    fn return_all(&mut self, name: &AgentName) {
-        let gone = self.desk.agent(name).and_then(|agent| agent.gone_since);
-        for conversation in self.theirs(name, |work| work.is_left_by(name, gone)) {
-            self.give_back(conversation, name, false);
-        }
-    }
-
-    fn give_back(&mut self, conversation: ConversationId, agent: &AgentName, passes: bool) {
-        let rests_until = if passes { after(self.at, self.terms.rest_s.max(1)) } else { None };
-        self.put(Change::Returned { conversation, agent: agent.clone(), rests_until });
     }
 
     fn theirs(&self, name: &AgentName, wanted: impl Fn(&&Work) -> bool) -> Vec<ConversationId> {
         self.desk.in_hands(name).filter(wanted).map(|work| work.arrival.place.conversation).collect()
-    }
-
-    fn known(&self, name: &AgentName) -> Result<&Agent, Refusal> {
-        self.desk.agent(name).ok_or_else(|| Refusal::NotAtWork { agent: name.clone() })
     }
 }
 

@@ -12,21 +12,19 @@ use contact::{
     ReservationId, SourceName,
 };
 use jiff::Timestamp;
-use routing::agent::AgentName;
-use routing::desk::{Arrival as Waiting, Change, Desk, Ended, Seat, Standing};
-use routing::happening::Happening;
+use routing::agent::{AgentName, Seat};
+use routing::desk::{Arrival as Waiting, Change, Desk, Ended, Standing};
 use uuid::Uuid;
 
 use crate::act;
 use crate::attach::{Mode, attach, wanted};
 use crate::model::{Agent, Arrival, Conversation, FeedKind, Reservation, ReservationState, Status};
-use crate::policy::Policy;
+use crate::policy::{PRESENCE, Policy};
 use crate::port::{Known, Store, StoreError, Tx, Wanted, Work, WorkOf};
 
 /// The rules by which things happen by themselves, as decisions keep them.
 const CLOCK: &str = "clock/1";
 const OFFERS: &str = "offers/1";
-const PRESENCE: &str = "presence/1";
 
 /// Conversations woken for in one turn; the next turn follows at once.
 const MOST_WOKEN: usize = 256;
@@ -164,7 +162,7 @@ impl Deeds {
         self.arrivals.push(Arrival::new(event, self.now));
     }
 
-    /// What is due, each with its own moment however late we look, and rest that has ended.
+    /// What is due, each with its own moment however late we look, rest that has ended, and chats that are over.
     fn notices(&mut self, known: &Known, ids: &[ConversationId]) {
         let now = self.now;
         for row in ids.iter().filter_map(|id| known.conversations.get(id)) {
@@ -177,6 +175,9 @@ impl Deeds {
                 && let Some(until) = row.snoozed_until.filter(|until| *until <= now)
             {
                 self.put(CLOCK, until, Deed::Wake { conversation: row.id });
+            }
+            if let Some(over) = row.over_at().filter(|over| *over <= now) {
+                self.put(CLOCK, over, Deed::Resolve { conversation: row.id });
             }
         }
     }
@@ -264,7 +265,6 @@ impl Roster {
     /// Takes rows as they stand now.
     fn learn(&mut self, work: Work, now: Timestamp) {
         let Work { agents, conversations, known_by, reservations } = work;
-        let mut moved = BTreeSet::new();
         for agent in agents {
             self.desk.seat(&AgentName(agent.name.clone()), seat(&agent));
             self.agents.insert(agent.name.clone(), agent);
@@ -275,30 +275,17 @@ impl Roster {
         }
         for row in &conversations {
             let theirs = by_conversation.remove(&row.id).unwrap_or_default();
-            moved.extend(self.desk.holder(row.id).cloned());
             self.put(row, row.client.and_then(|client| known_by.get(&client)), theirs, now);
         }
-        moved.extend(self.knows(&conversations, &known_by, now));
+        self.knows(&conversations, &known_by);
         // Of conversations that did not change, or are not there any more.
         for (conversation, rows) in by_conversation {
             self.offered(conversation, rows, now);
         }
-        // Moving a conversation counts as news for its agent; what the store says of them counts.
-        for name in moved {
-            if let Some(agent) = self.agents.get(&name.0) {
-                self.desk.seat(&name, seat(agent));
-            }
-        }
     }
 
-    /// Who knows the client of these knows them in their other conversations too. Gives who has those.
-    fn knows(
-        &mut self,
-        rows: &[Conversation],
-        known_by: &HashMap<ClientId, String>,
-        now: Timestamp,
-    ) -> BTreeSet<AgentName> {
-        let mut moved = BTreeSet::new();
+    /// Who knows the client of these knows them in their other conversations too.
+    fn knows(&mut self, rows: &[Conversation], known_by: &HashMap<ClientId, String>) {
         let clients: BTreeSet<ClientId> = rows.iter().filter_map(|row| row.client).collect();
         for client in clients {
             let knows = known_by.get(&client).map(|name| AgentName(name.clone()));
@@ -306,12 +293,10 @@ impl Roster {
                 if let Some(work) = self.desk.work(*conversation).filter(|work| work.arrival.knows != knows) {
                     let mut work = work.clone();
                     work.arrival.knows.clone_from(&knows);
-                    moved.extend(self.desk.holder(*conversation).cloned());
-                    self.desk.place(work, now);
+                    self.desk.place(work);
                 }
             }
         }
-        moved
     }
 
     /// Keeps whose it is, while it is on the desk.
@@ -336,7 +321,7 @@ impl Roster {
             None if row.waits() => Standing::Waiting,
             Some(agent) if row.occupies() => Standing::Assigned { agent: AgentName(agent.clone()) },
             _ => {
-                self.desk.remove(row.id, now);
+                self.desk.remove(row.id);
                 self.belongs(row.id, None);
                 let open = rows.iter().filter(|row| row.state == ReservationState::Pending);
                 self.stale.extend(open.map(|row| (row.id, row.conversation)));
@@ -352,14 +337,13 @@ impl Roster {
         };
         let resting = BTreeMap::new();
         let work = routing::desk::Work { arrival, standing, waits_since: row.handed_at, resting };
-        self.desk.place(work, now);
+        self.desk.place(work);
         self.belongs(row.id, row.client);
         self.offered(row.id, rows, now);
     }
 
     /// The offers of a conversation, as they stand.
     fn offered(&mut self, conversation: ConversationId, rows: Vec<Reservation>, now: Timestamp) {
-        let number = self.desk.next_number();
         let work = self.desk.work(conversation).cloned();
         let mut work = work.filter(|work| !matches!(work.standing, Standing::Assigned { .. }));
         for row in rows {
@@ -371,7 +355,7 @@ impl Roster {
                 }
                 (ReservationState::Pending, Some(work)) => {
                     self.offers.insert(conversation, (row.id, row.agent));
-                    work.standing = Standing::Offered { agent, number, until: row.until };
+                    work.standing = Standing::Offered { agent, until: row.until };
                 }
                 (_, Some(work)) => {
                     if self.offers.get(&conversation).is_some_and(|(id, _)| *id == row.id) {
@@ -385,7 +369,7 @@ impl Roster {
             }
         }
         if let Some(work) = work {
-            self.desk.place(work, now);
+            self.desk.place(work);
         }
     }
 
@@ -396,40 +380,25 @@ impl Roster {
             let how = OfferEnd::Rescinded;
             deeds.put(OFFERS, now, Deed::EndOffer { reservation, conversation, how, rests_until: None });
         }
-        // Who is gone is asked nothing more: the next one is, at once.
-        let ready = |name: &String| {
-            self.agents
-                .get(name)
-                .is_some_and(|agent| agent.is_connected() && agent.presence == Presence::Available)
-        };
-        let unheard: Vec<_> =
-            self.offers.iter().filter(|(_, (_, name))| !ready(name)).map(|(id, _)| *id).collect();
-        for conversation in unheard {
-            let Some((reservation, _)) = self.offers.remove(&conversation) else { continue };
-            let how = OfferEnd::Rescinded;
-            deeds.put(OFFERS, now, Deed::EndOffer { reservation, conversation, how, rests_until: None });
-            if let Some(work) = self.desk.work(conversation).cloned() {
-                self.desk.place(routing::desk::Work { standing: Standing::Waiting, ..work }, now);
-            }
-        }
-        let decided = self.desk.decide(&policy.terms, now, &Happening::Passed);
+        let decided = self.desk.decide(&policy.terms, now);
         deeds.more = decided.more;
         for change in decided.changes {
             let deed = match change {
-                Change::Offered { conversation, agent: AgentName(agent), until, .. } => {
+                Change::Offered { conversation, agent: AgentName(agent), until } => {
                     Deed::Offer { conversation, agent, until }
                 }
-                Change::OfferEnded { conversation, how, rests_until, .. } => {
+                Change::OfferEnded { conversation, how, rests_until, agent: _ } => {
                     let Some((reservation, _)) = self.offers.remove(&conversation) else { continue };
-                    let how = if how == Ended::TimedOut { OfferEnd::TimedOut } else { OfferEnd::Rescinded };
+                    let how = match how {
+                        Ended::TimedOut => OfferEnd::TimedOut,
+                        Ended::Rescinded => OfferEnd::Rescinded,
+                    };
                     Deed::EndOffer { reservation, conversation, how, rests_until }
                 }
-                Change::Returned { conversation, agent: AgentName(agent), .. } => {
+                Change::Returned { conversation, agent: AgentName(agent) } => {
                     Deed::Return { conversation, agent, reason: "the agent is gone".to_owned() }
                 }
-                Change::Appears { agent: AgentName(agent), presence, .. } => Deed::Appear { agent, presence },
-                // The others are told and not decided.
-                _ => continue,
+                Change::Away { agent: AgentName(agent) } => Deed::Appear { agent, presence: Presence::Away },
             };
             deeds.put(OFFERS, now, deed);
         }

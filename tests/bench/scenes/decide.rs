@@ -1,12 +1,11 @@
 //! The decision alone, in memory: 500 agents, 5,000 conversations nobody can take, and one after the other
 //! that comes, is offered, accepted and done with.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use contact::{Channel, ConversationId, EventKey};
 use jiff::{SignedDuration, Timestamp};
-use routing::agent::{AgentName, Presence, Profile};
-use routing::desk::{Arrival, Change, Desk, Seat};
-use routing::happening::Happening;
+use routing::agent::{AgentName, Presence, Profile, Seat};
+use routing::desk::{Arrival, Change, Desk, Standing, Work};
 use routing::offer::Terms;
 use routing::order::{Ageing, Priority};
 
@@ -37,23 +36,24 @@ pub(crate) fn measure(report: &Report) -> anyhow::Result<()> {
         desk.seat(&AgentName(format!("agent-{place:03}")), seat);
     }
     for number in 0..WAITING {
-        desk.decide(&terms, now, &Happening::Arrived(arrival("back", number, now)?));
+        desk.place(waiting("back", number, now)?);
     }
     let (mut slowest, began) = (0, micros());
     for number in WAITING..WAITING + ROUNDS {
         now += SignedDuration::from_millis(50);
         let since = micros();
-        let arrival = arrival("calls", number, now)?;
-        let conversation = arrival.place.conversation;
-        let decided = desk.decide(&terms, now, &Happening::Arrived(arrival));
-        let offer = decided.changes.into_iter().find_map(|change| match change {
-            Change::Offered { agent, number, .. } => Some((agent, number)),
+        let mut work = waiting("calls", number, now)?;
+        let conversation = work.arrival.place.conversation;
+        desk.place(work.clone());
+        let offer = desk.decide(&terms, now).changes.into_iter().find_map(|change| match change {
+            Change::Offered { conversation: about, agent, .. } if about == conversation => Some(agent),
             _ => None,
         });
-        let (agent, number) = offer.context("nobody was asked")?;
-        let accepted = desk.decide(&terms, now, &Happening::Accepted { conversation, agent, number });
-        ensure!(accepted.refused.is_none(), "an acceptance was refused");
-        desk.decide(&terms, now, &Happening::Left(conversation));
+        work.standing = Standing::Assigned { agent: offer.context("nobody was asked")? };
+        desk.place(work);
+        desk.decide(&terms, now);
+        desk.remove(conversation);
+        desk.decide(&terms, now);
         desk.next_deadline(&terms);
         slowest = slowest.max(micros() - since);
     }
@@ -65,14 +65,15 @@ pub(crate) fn measure(report: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn arrival(queue: &str, number: usize, now: Timestamp) -> anyhow::Result<Arrival> {
+fn waiting(queue: &str, number: usize, now: Timestamp) -> anyhow::Result<Work> {
     let source = "phone/bench".parse().context("no source")?;
     let conversation = ConversationId::derived(&EventKey { source, id: number.to_string() }, now);
-    Ok(Arrival {
+    let arrival = Arrival {
         channel: Channel::Phone,
         queue: queue.to_owned(),
         skills: if queue == "back" { ["nobody-has-it".to_owned()].into() } else { [].into() },
         place: Ageing::default().place(conversation, Priority::USUAL, now),
         knows: None,
-    })
+    };
+    Ok(Work { arrival, standing: Standing::Waiting, waits_since: now, resting: [].into() })
 }

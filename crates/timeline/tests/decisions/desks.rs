@@ -7,7 +7,7 @@ use timeline::turn::Roster;
 use crate::floor::Floor;
 use crate::offers::floor;
 
-/// What two desks say of the same rows, without the numbers by which each counts its offers.
+/// What two desks say of the same rows.
 pub(crate) fn differing(one: &Desk, other: &Desk) -> Vec<String> {
     let (one, other) = (contents(one), contents(other));
     let only = |these: &[String], those: &[String]| -> Vec<String> {
@@ -24,7 +24,7 @@ pub(crate) fn differing(one: &Desk, other: &Desk) -> Vec<String> {
 fn contents(desk: &Desk) -> Vec<String> {
     let work = desk.all().map(|work| {
         let standing = match &work.standing {
-            Standing::Offered { agent, until, .. } => format!("offered to {agent} until {until}"),
+            Standing::Offered { agent, until } => format!("offered to {agent} until {until}"),
             other => format!("{other:?}"),
         };
         // Rest that is over is none.
@@ -35,9 +35,7 @@ fn contents(desk: &Desk) -> Vec<String> {
     let ends = desk.offers().map(|(until, id)| format!("ends {until} {id}"));
     let agents = desk.agents().map(|(name, agent)| {
         let load = Channel::ALL.map(|channel| agent.load(channel));
-        let (gone, idle) = (agent.gone_since, agent.idle_since);
-        let is = (&agent.profile, agent.presence, agent.connected, agent.missed);
-        format!("{name} {is:?} gone {gone:?} idle {idle} load {load:?}")
+        format!("{name} {:?} load {load:?}", agent.seat)
     });
     let (mut work, mut agents): (Vec<_>, Vec<_>) = (work.collect(), agents.collect());
     work.sort();

@@ -1,22 +1,17 @@
 //! A day at the desk: thousands of contacts, agents who come, go, ignore and vanish. The same seed is the same
 //! day, and every promise is checked after every step.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
-mod world;
-
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use crate::world::{Act, Told, World, arrival, id, name, profile, second};
 use contact::ConversationId;
 use jiff::Timestamp;
 use routing::agent::Presence;
 use routing::desk::Change;
-use routing::happening::Happening;
 use routing::offer::Terms;
 use routing::order::Ageing;
 use routing::testing::Chance;
-use world::{World, arrival, id, name, profile, second};
 
 const AGENTS: u64 = 12;
 const VIP: i32 = 90;
@@ -27,7 +22,7 @@ struct Day {
     chance: Chance,
     /// What is to happen, by its second; the number keeps equal ones in the order they were planned.
     plan: BinaryHeap<Reverse<(i64, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
+    acts: BTreeMap<u64, Act>,
     planned: u64,
     arrived: BTreeMap<ConversationId, (i64, i32)>,
     /// Seconds from arrival to the first acceptance.
@@ -36,10 +31,10 @@ struct Day {
 }
 
 impl Day {
-    fn plan(&mut self, at: i64, happening: Happening) {
+    fn plan(&mut self, at: i64, act: Act) {
         self.planned += 1;
         self.plan.push(Reverse((at, self.planned)));
-        self.happenings.insert(self.planned, happening);
+        self.acts.insert(self.planned, act);
     }
 
     fn agents(&mut self) {
@@ -48,20 +43,20 @@ impl Day {
             // Every second one has the skill some contacts need, every third serves the other queue too.
             let skills: &[&str] = if number % 2 == 0 { &["uk"] } else { &[] };
             let queues: &[&str] = if number % 3 == 0 { &["desk", "back"] } else { &["desk"] };
-            self.plan(0, Happening::Profiled { agent: agent.clone(), profile: profile(queues, skills, 2) });
+            self.plan(0, Act::CanTake(agent.clone(), profile(queues, skills, 2)));
             let comes = self.chance.between(0, 300);
-            self.plan(comes, Happening::Presence { agent: agent.clone(), presence: Presence::Available });
-            self.plan(comes, Happening::Connected { agent: agent.clone(), connected: true });
+            self.plan(comes, Act::Appears(agent.clone(), Presence::Available));
+            self.plan(comes, Act::Connects(agent.clone(), true));
             // Now and then a network is lost, for a moment or for longer than the grace; a break is taken.
             for hour in 0..12 {
                 let at = comes + hour * 3_600 + self.chance.between(0, 3_000);
                 let back = at + self.chance.between(5, 200);
-                self.plan(at, Happening::Connected { agent: agent.clone(), connected: false });
-                self.plan(back, Happening::Connected { agent: agent.clone(), connected: true });
+                self.plan(at, Act::Connects(agent.clone(), false));
+                self.plan(back, Act::Connects(agent.clone(), true));
                 let rests = back + self.chance.between(60, 400);
-                self.plan(rests, Happening::Presence { agent: agent.clone(), presence: Presence::Away });
+                self.plan(rests, Act::Appears(agent.clone(), Presence::Away));
                 let end = rests + 120;
-                self.plan(end, Happening::Presence { agent: agent.clone(), presence: Presence::Available });
+                self.plan(end, Act::Appears(agent.clone(), Presence::Available));
             }
         }
     }
@@ -80,33 +75,35 @@ impl Day {
                 made.knows = Some(name(&format!("agent-{last}")));
             }
             self.arrived.insert(id(number), (at, priority));
-            self.plan(at, Happening::Arrived(made));
+            self.plan(at, Act::Arrives(made));
         }
     }
 
-    /// What people do about a change.
-    fn react(&mut self, at: i64, change: &Change) {
-        match change.clone() {
-            Change::Offered { conversation, agent, number, .. } => {
-                let after = at + self.chance.between(1, 15);
-                match self.chance.roll() % 100 {
-                    0..85 => self.plan(after, Happening::Accepted { conversation, agent, number }),
-                    85..92 => self.plan(after, Happening::Declined { conversation, agent, number }),
-                    // Too late, and never.
-                    92..96 => self.plan(at + 25, Happening::Accepted { conversation, agent, number }),
-                    _ => {}
+    /// What people do about it.
+    fn react(&mut self, at: i64, act: &Act, told: &Told) {
+        if let Act::Accepts(conversation, _) = act
+            && told.done
+        {
+            self.waited.entry(*conversation).or_insert(at - self.arrived[conversation].0);
+            let done = at + self.chance.between(60, 360);
+            self.plan(done, Act::Leaves(*conversation));
+        }
+        for change in &told.changes {
+            match change.clone() {
+                Change::Offered { conversation, agent, .. } => {
+                    let after = at + self.chance.between(1, 15);
+                    match self.chance.roll() % 100 {
+                        0..85 => self.plan(after, Act::Accepts(conversation, agent)),
+                        85..92 => self.plan(after, Act::Declines(conversation, agent)),
+                        // Too late, and never.
+                        92..96 => self.plan(at + 25, Act::Accepts(conversation, agent)),
+                        _ => {}
+                    }
                 }
+                // Two offers in a row were ignored; somebody tells them, and they come back.
+                Change::Away { agent } => self.plan(at + 120, Act::Appears(agent, Presence::Available)),
+                _ => {}
             }
-            Change::Assigned { conversation, .. } => {
-                self.waited.entry(conversation).or_insert(at - self.arrived[&conversation].0);
-                let done = at + self.chance.between(60, 360);
-                self.plan(done, Happening::Left(conversation));
-            }
-            // Two offers in a row were ignored; somebody tells them, and they come back.
-            Change::Appears { agent, presence: Presence::Away, connected: true } => {
-                self.plan(at + 120, Happening::Presence { agent, presence: Presence::Available });
-            }
-            _ => {}
         }
     }
 
@@ -121,18 +118,17 @@ impl Day {
                 break;
             };
             let at = now.as_second() - second(0).as_second();
-            let happening = match self.plan.peek() {
+            let act = match self.plan.peek() {
                 Some(Reverse((next, number))) if *next == at => {
                     let number = *number;
                     self.plan.pop();
-                    self.happenings.remove(&number).unwrap()
+                    self.acts.remove(&number).unwrap()
                 }
-                _ => Happening::Passed,
+                _ => Act::Nothing,
             };
-            for change in self.world.tell(at, happening).changes {
-                self.react(at, &change);
-                self.story.push((self.world.desk.now(), change));
-            }
+            let told = self.world.tell(at, act.clone());
+            self.react(at, &act, &told);
+            self.story.extend(told.changes.into_iter().map(|change| (second(at), change)));
             steps += 1;
             assert!(steps < 200_000, "the day does not end");
         }
@@ -145,7 +141,7 @@ fn day(seed: u64, contacts: u64) -> Day {
         world: World::new(Terms::default()),
         chance: Chance(seed),
         plan: BinaryHeap::new(),
-        happenings: BTreeMap::new(),
+        acts: BTreeMap::new(),
         planned: 0,
         arrived: BTreeMap::new(),
         waited: BTreeMap::new(),
@@ -199,17 +195,17 @@ fn under_a_flood_of_valued_clients_the_others_wait_no_longer_than_their_head_sta
     world.arrive(1, 0);
     world.answer(1, 0, true);
     // The least urgent there is, and then the most urgent in each half minute, each of which takes a minute.
-    world.tell(2, Happening::Arrived(arrival(1, "desk", 0, 2)));
+    world.tell(2, Act::Arrives(arrival(1, "desk", 0, 2)));
     let (mut at, mut next, mut current) = (2, 2, 0);
     let bound = Ageing::default().greatest_head_start().as_secs();
     let served = loop {
         at += 30;
-        world.tell(at, Happening::Arrived(arrival(next, "desk", 100, at)));
+        world.tell(at, Act::Arrives(arrival(next, "desk", 100, at)));
         next += 1;
         at += 30;
-        world.tell(at, Happening::Arrived(arrival(next, "desk", 100, at)));
+        world.tell(at, Act::Arrives(arrival(next, "desk", 100, at)));
         next += 1;
-        world.tell(at, Happening::Left(id(current)));
+        world.tell(at, Act::Leaves(id(current)));
         current = (0..next).find(|number| world.asked(*number).is_some()).unwrap();
         world.answer(at, current, true);
         if world.owner(1).is_some() {
