@@ -249,8 +249,8 @@ async fn service_level(asked: Asked<ServiceLevelQuery>) -> Result<Response, Prob
 
 /// Calls, and those we owe.
 ///
-/// Of the calls of clients in the span; a voicemail is missed too. `called_back` and `callback_open` are of the
-/// callbacks that came to be owed in it.
+/// Of the calls of clients in the span; a voicemail is missed too. `called_back`, `callback_open` and
+/// `callback_given_up` (their conversation was resolved without one) are of the callbacks that came to be owed in it.
 #[utoipa::path(get, path = "/v1/stats/calls", tag = "figures", operation_id = "statsCalls", params(SpanQuery),
     responses((status = 200, description = "Calls.", body = FiguresJson<CallsJson>)))]
 async fn calls(asked: Asked) -> Result<Response, Problem> {

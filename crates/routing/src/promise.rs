@@ -22,6 +22,8 @@ pub enum Fact {
     Acted,
     /// A person answered, on any channel, or a talk connected. Automatic answers are no fact.
     Answered,
+    /// What a person wrote then never arrived: it was no answer.
+    Lost,
     /// We wait for the client, or for a moment they asked for.
     Paused,
     Resumed,
@@ -37,6 +39,9 @@ pub struct Promise {
     kind: Kind,
     began_at: Option<Timestamp>,
     answered: BTreeSet<Timestamp>,
+    /// Those of the answers that never arrived.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    lost: BTreeSet<Timestamp>,
     withdrawn: BTreeSet<Timestamp>,
     paused: BTreeSet<Timestamp>,
     resumed: BTreeSet<Timestamp>,
@@ -50,6 +55,7 @@ impl Promise {
             kind,
             began_at: None,
             answered: none(),
+            lost: none(),
             withdrawn: none(),
             paused: none(),
             resumed: none(),
@@ -85,6 +91,7 @@ impl Promise {
                 keep(&mut self.resumed, at);
             }
             Fact::Answered => keep(&mut self.answered, at),
+            Fact::Lost => keep(&mut self.lost, at),
             Fact::Withdrawn => keep(&mut self.withdrawn, at),
             Fact::Paused => keep(&mut self.paused, at),
             Fact::Resumed => keep(&mut self.resumed, at),
@@ -127,8 +134,9 @@ impl Promise {
     }
 
     fn ended(&self, began_at: Timestamp) -> Option<(Timestamp, End)> {
-        let first = |set: &BTreeSet<Timestamp>, end| set.range(began_at..).next().map(|at| (*at, end));
-        let ends = [first(&self.answered, End::Answered), first(&self.withdrawn, End::Withdrawn)];
+        let answered = self.answered.range(began_at..).find(|at| !self.lost.contains(at));
+        let withdrawn = self.withdrawn.range(began_at..).next();
+        let ends = [answered.map(|at| (*at, End::Answered)), withdrawn.map(|at| (*at, End::Withdrawn))];
         ends.into_iter().flatten().min()
     }
 

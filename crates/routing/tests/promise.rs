@@ -93,6 +93,18 @@ fn an_answer_ends_it_in_time_or_late() {
 }
 
 #[test]
+fn an_answer_that_never_arrived_ends_nothing() {
+    let mut facts =
+        vec![(minute(0), Fact::Acted), (minute(0), target(60, None)), (minute(9), Fact::Answered)];
+    facts.push((minute(9), Fact::Lost));
+    assert_eq!((measure(&facts).ended, measure(&facts).state(minute(60))), (None, State::Breached));
+    facts.reverse();
+    assert_eq!(measure(&facts).ended, None, "whichever is heard of first");
+    facts.push((minute(20), Fact::Answered));
+    assert_eq!(measure(&facts).ended, Some((minute(20), End::Answered)));
+}
+
+#[test]
 fn a_promise_nobody_is_owed_any_more_is_neither_kept_nor_breached() {
     let facts = [(minute(0), Fact::Acted), (minute(0), target(60, None)), (minute(10), Fact::Withdrawn)];
     let withdrawn = measure(&facts);

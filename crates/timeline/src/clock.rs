@@ -20,11 +20,67 @@ pub struct Clock {
     /// What happened to it by itself, and when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     told: BTreeMap<Notice, Timestamp>,
+    /// The promises of this kind that were made and ended before this one.
+    #[serde(default, skip_serializing_if = "Past::is_none")]
+    past: Past,
+}
+
+/// How promises ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Past {
+    pub kept: u32,
+    pub late: u32,
+    pub withdrawn: u32,
+}
+
+impl Past {
+    fn is_none(&self) -> bool {
+        *self == Past::default()
+    }
+
+    fn add(&mut self, other: Past) {
+        self.kept += other.kept;
+        self.late += other.late;
+        self.withdrawn += other.withdrawn;
+    }
 }
 
 impl Clock {
     pub fn new(kind: PromiseKind) -> Clock {
-        Clock { promise: Promise::new(kind), warn_at: None, due_at: None, told: BTreeMap::new() }
+        let past = Past::default();
+        Clock { promise: Promise::new(kind), warn_at: None, due_at: None, told: BTreeMap::new(), past }
+    }
+
+    pub fn past(&self) -> Past {
+        self.past
+    }
+
+    /// This one was promised after that.
+    pub(crate) fn follow(&mut self, before: Option<&Clock>) {
+        let Some(before) = before else { return };
+        self.past.add(before.past);
+        match before.measure().map(|measure| measure.state(Timestamp::MAX)) {
+            Some(State::Kept) => self.past.kept += 1,
+            Some(State::Late) => self.past.late += 1,
+            Some(State::Withdrawn) => self.past.withdrawn += 1,
+            _ => {}
+        }
+    }
+
+    /// Its conversation and another are one: what runs goes on, of two that run since the earlier.
+    pub(crate) fn join(&mut self, mut other: Clock) {
+        match (self.ended().is_none(), other.ended().is_none()) {
+            (false, true) => {
+                other.follow(Some(self));
+                *self = other;
+            }
+            (true, true) => {
+                other.began_at().into_iter().for_each(|began| self.fold(began, Fact::Acted));
+                self.past.add(other.past);
+            }
+            (_, false) => self.follow(Some(&other)),
+        }
     }
 
     pub fn promise(&self) -> &Promise {
@@ -74,6 +130,11 @@ impl Clock {
 
     pub fn ended(&self) -> Option<(Timestamp, End)> {
         self.promise.end()
+    }
+
+    /// Somebody answered, in time or late.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.ended().is_some_and(|(_, end)| end == End::Answered)
     }
 
     /// When it is due, if it still runs.

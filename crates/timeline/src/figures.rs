@@ -12,6 +12,8 @@ use contact::{Channel, Invalid, Outcome, PromiseKind};
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 use routing::promise::State;
 
+use crate::clock::Past;
+
 /// Of what the facts are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum About {
@@ -42,7 +44,7 @@ pub struct FiguresQuery {
 pub struct Facts {
     pub conversations: Vec<ConversationFacts>,
     pub calls: Vec<CallFacts>,
-    /// Of those calls and conversations, what was owed: since when, and whether it is done.
+    /// Of those calls and conversations, what was owed: since when, and how it stands.
     pub callbacks: Vec<CallbackFacts>,
     /// There were more than was asked for: no figure can be made of these.
     pub more: bool,
@@ -80,6 +82,8 @@ pub struct PromiseFacts {
     pub began_at: Option<Timestamp>,
     pub due_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// Of this kind, what was promised and ended before.
+    pub past: Past,
 }
 
 /// One call of a client.
@@ -95,7 +99,16 @@ pub struct CallFacts {
 pub struct CallbackFacts {
     pub place: Place,
     pub since: Timestamp,
-    pub done: bool,
+    pub state: Owed,
+}
+
+/// How a call we owe stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owed {
+    Still,
+    Done,
+    /// Resolved without it.
+    GivenUp,
 }
 
 /// The desk at a glance: what waits, what is late, and who is there.
@@ -228,6 +241,8 @@ pub struct Calls {
     /// Calls we owed that are done.
     pub called_back: u64,
     pub callback_open: u64,
+    /// Calls we owed when the conversation was resolved.
+    pub callback_given_up: u64,
 }
 
 /// Promises of one kind.
@@ -310,10 +325,10 @@ pub fn calls(calls: &[CallFacts], callbacks: &[CallbackFacts], by: Option<By>) -
             }
         });
     fold_into(told, by, callbacks.iter().map(|row| (&row.place, row.since, row)), |told, row| {
-        if row.done {
-            told.called_back += 1;
-        } else {
-            told.callback_open += 1;
+        match row.state {
+            Owed::Still => told.callback_open += 1,
+            Owed::Done => told.called_back += 1,
+            Owed::GivenUp => told.callback_given_up += 1,
         }
     })
 }
@@ -327,6 +342,9 @@ pub fn promises(rows: &[ConversationFacts], by: Option<By>) -> Told<BTreeMap<Pro
         |told: &mut BTreeMap<PromiseKind, Promises>, row| {
             for promise in &row.promises {
                 let told = told.entry(promise.kind).or_default();
+                told.kept += u64::from(promise.past.kept);
+                told.late += u64::from(promise.past.late);
+                told.withdrawn += u64::from(promise.past.withdrawn);
                 match promise.state {
                     State::Running | State::Paused | State::Warned => told.running += 1,
                     State::Breached => told.breached_open += 1,

@@ -16,6 +16,8 @@ use crate::stage::stage;
 
 /// The name under which rules decide; their version is in what they decide.
 pub(crate) const RULES: &str = "rules";
+/// The rule by which nothing stays with who is not there.
+pub(crate) const PRESENCE: &str = "presence/1";
 
 /// Rules, calendars and terms.
 pub struct Policy {

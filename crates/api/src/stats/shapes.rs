@@ -95,6 +95,7 @@ pub(crate) struct CallsJson {
     missed: u64,
     called_back: u64,
     callback_open: u64,
+    callback_given_up: u64,
 }
 
 /// Promises of one kind.
@@ -164,6 +165,7 @@ impl CallsJson {
             missed: told.missed,
             called_back: told.called_back,
             callback_open: told.callback_open,
+            callback_given_up: told.callback_given_up,
         }
     }
 }
@@ -241,10 +243,12 @@ impl Row for ServiceLevelJson {
 
 impl Row for CallsJson {
     const COLUMNS: &'static [&'static str] =
-        &["key", "inbound", "answered", "missed", "called_back", "callback_open"];
+        &["key", "inbound", "answered", "missed", "called_back", "callback_open", "callback_given_up"];
 
     fn cells(&self) -> Vec<Cell> {
-        let counts = [self.inbound, self.answered, self.missed, self.called_back, self.callback_open];
+        let calls = [self.inbound, self.answered, self.missed];
+        let callbacks = [self.called_back, self.callback_open, self.callback_given_up];
+        let counts = calls.into_iter().chain(callbacks);
         let mut cells = vec![Cell::text(self.key.as_deref())];
         cells.extend(counts.map(Cell::number));
         cells

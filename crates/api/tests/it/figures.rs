@@ -79,7 +79,7 @@ async fn a_made_hour_has_its_numbers() {
     assert_eq!(waiting, &counted);
     let calls = &figures(&real, "calls").await[0];
     let counted = json!({
-        "key": null, "inbound": 1, "answered": 0, "missed": 1, "called_back": 0, "callback_open": 1,
+        "key": null, "inbound": 1, "answered": 0, "missed": 1, "called_back": 0, "callback_open": 1, "callback_given_up": 0,
     });
     assert_eq!(calls, &counted);
     let promises = figures(&real, "promises").await;
@@ -142,7 +142,7 @@ async fn figures_are_a_table_too_that_no_spreadsheet_runs() {
     assert_eq!(real.mia.get(&format!("{path}&format=csv")).await.text(), table);
     let json = real.mia.send("GET", &format!("{path}&format=json"), &[("Accept", "text/csv")], "").await;
     assert_eq!(json.json()["items"].as_array().unwrap().len(), 3);
-    for (path, columns) in [("waiting", 4), ("response", 10), ("calls", 6), ("promises", 8)] {
+    for (path, columns) in [("waiting", 4), ("response", 10), ("calls", 7), ("promises", 8)] {
         let table = real.mia.get(&format!("/v1/stats/{path}?format=csv")).await;
         assert!(table.text().lines().all(|line| line.split(',').count() == columns), "{}", table.text());
         assert!(table.text().lines().count() > 1, "{}", table.text());

@@ -7,3 +7,7 @@ alter table conversation add column on_line text collate "C";
 
 -- What a change of kind `deadline` told (JSON).
 alter table feed add column notice text collate "C";
+
+-- A chat we answered is over when its client was silent for half an hour: those there are, too.
+update conversation set wake_at = least(wake_at, coalesce(last_answer_at, handed_at) + interval '30 minutes')
+    where status = 'pending' and channel = 'chat' and continued_in is null;

@@ -7,3 +7,9 @@ alter table conversation add column on_line text;
 
 -- What a change of kind `deadline` told (JSON).
 alter table feed add column notice text;
+
+-- A chat we answered is over when its client was silent for half an hour: those there are, too.
+update conversation set wake_at = min(
+    coalesce(wake_at, coalesce(last_answer_at, handed_at) + 1800000000),
+    coalesce(last_answer_at, handed_at) + 1800000000
+) where status = 'pending' and channel = 'chat' and continued_in is null;

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Error, FromRow};
 use timeline::clock::Clock;
 use timeline::figures::{
-    About, Board, CallFacts, CallbackFacts, ConversationFacts, Facts, FiguresQuery, Place, PromiseFacts,
+    About, Board, CallFacts, CallbackFacts, ConversationFacts, Facts, FiguresQuery, Owed, Place, PromiseFacts,
 };
 use timeline::{Callback, ContactState};
 use uuid::Uuid;
@@ -103,6 +103,7 @@ fn placed(row: PlacedRow, now: Timestamp) -> Result<ConversationFacts, Error> {
         began_at: clock.began_at(),
         due_at: clock.due_at(),
         ended_at: clock.ended().map(|(at, _)| at),
+        past: clock.past(),
     };
     Ok(ConversationFacts {
         place: Place {
@@ -197,7 +198,12 @@ fn owed(row: CallbackRow) -> Result<CallbackFacts, Error> {
         agent: row.assignee,
         segment: row.segment,
     };
-    Ok(CallbackFacts { place, since: callback.since, done: callback.done_at.is_some() })
+    let state = match callback.done_at {
+        None => Owed::Still,
+        Some(_) if callback.given_up => Owed::GivenUp,
+        Some(_) => Owed::Done,
+    };
+    Ok(CallbackFacts { place, since: callback.since, state })
 }
 
 /// The least ids of what we heard of at both ends of a span, with room for what was told late.

@@ -6,7 +6,7 @@ use contact::{Channel, Deadline, Notice, Outcome, Presence, PromiseKind, Target}
 use jiff::Timestamp;
 use routing::promise::{Fact, State};
 use timeline::clock::Clock;
-use timeline::figures::{About, Board, By, Facts, FiguresQuery, QueueBoard, calls, promises, waiting};
+use timeline::figures::{About, Board, By, Facts, FiguresQuery, Owed, QueueBoard, calls, promises, waiting};
 use timeline::{Agent, Callback, Changes, Client, Conversation, Status, Store};
 
 use crate::home::Home;
@@ -152,24 +152,26 @@ pub(crate) async fn calls_of_a_span_come_with_what_is_owed_for_them(home: Home) 
 
 pub(crate) async fn a_callback_is_of_the_span_since_when_it_is_owed(home: Home) {
     let store = home.open().await;
-    let owed = |since: i64, done: Option<i64>| {
-        Some(Callback { attempts: 0, missed: 1, since: at(since), last: None, done_at: done.map(at) })
+    let owed = |since: i64, done: Option<i64>, given_up: bool| {
+        let (since, done_at) = (at(since), done.map(at));
+        Some(Callback { attempts: 0, missed: 1, since, last: None, done_at, given_up })
     };
     let rows = vec![
-        Conversation { callback: owed(100, Some(500)), ..opened(1, 100, "sales") },
-        Conversation { callback: owed(150, None), ..opened(2, 100, "sales") },
-        Conversation { callback: owed(250, None), ..opened(3, 100, "sales") },
+        Conversation { callback: owed(100, Some(500), false), ..opened(1, 100, "sales") },
+        Conversation { callback: owed(150, None, false), ..opened(2, 100, "sales") },
+        Conversation { callback: owed(250, None, false), ..opened(3, 100, "sales") },
+        Conversation { callback: owed(160, Some(500), true), ..opened(5, 100, "sales") },
         Conversation {
-            callback: owed(150, None),
+            callback: owed(150, None, false),
             continued_in: Some(conversation_id(1)),
             ..opened(4, 100, "x")
         },
     ];
     write(&*store, Changes { conversations: rows, ..Changes::default() }).await;
     let facts = asked(&*store, About::Calls, 100, 200, 600, 9).await;
-    let mut told: Vec<_> = facts.callbacks.iter().map(|row| (row.since, row.done)).collect();
-    told.sort_unstable();
-    assert_eq!(told, [(at(100), true), (at(150), false)]);
+    let mut told: Vec<_> = facts.callbacks.iter().map(|row| (row.since, row.state)).collect();
+    told.sort_unstable_by_key(|(since, _)| *since);
+    assert_eq!(told, [(at(100), Owed::Done), (at(150), Owed::Still), (at(160), Owed::GivenUp)]);
 }
 
 pub(crate) async fn the_board_counts_what_waits_is_late_and_who_is_there(home: Home) {

@@ -124,9 +124,9 @@ prop_compose! {
 prop_compose! {
     fn a_callback()(
         attempts in any::<u32>(), missed in any::<u32>(), since in moment(), last in prop::option::of(moment()),
-        done_at in prop::option::of(moment()),
+        done_at in prop::option::of(moment()), given_up in any::<bool>(),
     ) -> Callback {
-        Callback { attempts, missed, since, last, done_at }
+        Callback { attempts, missed, since, last, done_at, given_up }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What we did ourselves.
 
 use contact::{
-    Act, Channel, ClientId, ConversationId, Deed, Direction, EntryId, Event, EventKey, SourceName, Trust,
+    Act, Channel, ClientId, ConversationId, Deed, Direction, EntryId, Event, EventKey, PromiseKind,
+    SourceName, Trust,
 };
 use jiff::Timestamp;
 
 use super::Desk;
+use crate::clock::Clock;
 use crate::mail::{LONGEST_SUMMARY, shortened};
 use crate::model::{Arrival, Client, Conversation, Entry, EntryKind, FeedKind, Status, Wish};
 
@@ -26,19 +28,20 @@ impl Desk<'_> {
             }
             Deed::Reply { conversation, text } => self.take_answer(event, by, *conversation, text, now),
             Deed::ReplyByMail { reply, source, to } => self.take_by_mail(event, *reply, source, to, now),
-            Deed::LetBe { reply, reason } => self.take_let_be(*reply, reason),
+            Deed::LetBe { reply, reason } => self.take_let_be(*reply, reason, now),
             Deed::Claim { conversation } => {
                 self.change_conversation(*conversation, now, |row| row.assignee = Some(by.to_owned()));
             }
-            Deed::Assign { conversation, to } => {
+            Deed::Assign { conversation, to, .. } => {
                 self.change_conversation(*conversation, now, |row| row.assignee.clone_from(to));
             }
             Deed::Resolve { conversation } => {
                 self.withdrawn(*conversation, now);
                 self.change_conversation(*conversation, now, |row| {
                     row.status = Status::Resolved;
-                    if let Some(callback) = &mut row.callback {
-                        callback.done_at.get_or_insert(now);
+                    let kept = row.clocks.get(&PromiseKind::Callback).is_some_and(Clock::is_kept);
+                    if let Some(callback) = row.callback.as_mut().filter(|callback| callback.is_pending()) {
+                        (callback.done_at, callback.given_up) = (Some(now), !kept);
                     }
                 });
             }

@@ -174,16 +174,19 @@ impl Desk<'_> {
             callback.attempts += 1;
         }
         let quiet = conversation.on_line.is_empty();
-        conversation.status = match conversation.status {
-            _ if pending(conversation) => Status::Open,
-            // Nothing is owed and nobody is on the line: nothing waits.
-            Status::Open if is_over(after) && quiet => Status::Resolved,
-            other => other,
-        };
+        let owed = pending(conversation);
+        // Nothing is owed and nobody is on the line: nothing waits.
+        if !owed && conversation.status == Status::Open && is_over(after) && quiet {
+            conversation.status = Status::Resolved;
+        }
         conversation.last_entry = Some(contact.entry);
         if contact.direction == Direction::Inbound {
             conversation.last_contact = Some(contact.id);
         }
+        if owed {
+            self.turn_to_us(id);
+        }
+        let Some(conversation) = self.known.conversations.get(&id) else { return };
         let (open, thread) = (conversation.is_open(), conversation.thread.clone());
         if let Some(client) = client {
             let key = (client, thread);
@@ -317,7 +320,8 @@ fn owe(conversation: &mut Conversation, began_at: Timestamp, over_at: Timestamp)
         }
         None => {
             let since = began_at;
-            conversation.callback = Some(Callback { attempts: 0, missed: 1, since, last, done_at: None });
+            conversation.callback =
+                Some(Callback { attempts: 0, missed: 1, since, last, done_at: None, given_up: false });
         }
     }
 }

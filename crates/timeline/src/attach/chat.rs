@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Desk, Shown, new_contact};
 use crate::chat::{LineContent, Session, session_of, thread};
 use crate::mail::{LONGEST_SUMMARY, shortened};
-use crate::model::{Chat, ChatLine, ContactState, Status};
+use crate::model::{Chat, ChatLine, ContactState};
 
 impl Desk<'_> {
     pub(super) fn take_chat(&mut self, event: &Event, change: &ChatChange, now: Timestamp) {
@@ -100,9 +100,9 @@ impl Desk<'_> {
         chat.last_at = chat.last_at.max(event.occurred_at);
         chat.conversation = Some(conversation);
         let entry = EntryId::derived(&event.key, event.received_at);
+        // The client wrote: whatever it was waiting for, it waits for us now.
+        self.turn_to_us(conversation);
         if let Some(row) = self.known.conversations.get_mut(&conversation) {
-            // The client wrote: whatever it was waiting for, it waits for us now.
-            row.status = Status::Open;
             row.last_entry = Some(entry);
             row.last_contact = Some(contact.id);
         }

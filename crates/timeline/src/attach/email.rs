@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Desk, Shown, new_contact};
 use crate::mail;
-use crate::model::{Contact, ContactState, Message, Status};
+use crate::model::{Contact, ContactState, Message};
 
 impl Desk<'_> {
     pub(super) fn take_email(&mut self, event: &Event, email: &Email, now: Timestamp) {
@@ -57,7 +57,7 @@ impl Desk<'_> {
             self.acted(id, contact.occurred_at);
         }
         self.remember(&contact, email);
-        self.heard_back(event, email);
+        self.heard_back(event, email, now);
         self.show(&contact, shown, now);
         self.contacts.note(slot);
         self.known.contacts.insert(slot, contact);
@@ -75,11 +75,11 @@ impl Desk<'_> {
 
     /// The client wrote again: whatever it was waiting for, it waits for us now.
     fn reopen(&mut self, id: ConversationId) -> ConversationId {
-        if let Some(conversation) = self.known.conversations.get_mut(&id) {
-            conversation.status = Status::Open;
-            if let Some(client) = conversation.client {
-                self.open.insert((client, conversation.thread.clone()), id);
-            }
+        self.turn_to_us(id);
+        if let Some(conversation) = self.known.conversations.get(&id)
+            && let Some(client) = conversation.client
+        {
+            self.open.insert((client, conversation.thread.clone()), id);
         }
         id
     }
@@ -95,7 +95,7 @@ impl Desk<'_> {
     }
 
     /// A report says that an answer of ours did not arrive. Only who had the answer can know its id.
-    fn heard_back(&mut self, event: &Event, email: &Email) {
+    fn heard_back(&mut self, event: &Event, email: &Email, now: Timestamp) {
         let Some(report) = &email.report else { return };
         let failed =
             report.recipients.iter().find(|one| matches!(one.fate, Fate::Failed | Fate::FailedForNow));
@@ -109,7 +109,7 @@ impl Desk<'_> {
             detail: Some(format!("{}: {why}", failed.address)),
             message_id: None,
         };
-        self.take_reply(event, &change);
+        self.take_reply(event, &change, now);
     }
 
     /// Lets answers find the mail's conversation. Of two mails under one id the first is found.

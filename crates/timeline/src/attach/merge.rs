@@ -1,7 +1,10 @@
 //! Two clients who are one, and two who are not.
 
+use std::collections::btree_map::Entry;
+
 use contact::{Act, Actor, Channel, ClientId, ConversationId, Event, MergeId, Permission};
 use jiff::Timestamp;
+use routing::promise::Fact;
 
 use super::Desk;
 use super::again::Joins;
@@ -181,6 +184,7 @@ impl Desk<'_> {
         gone.clocks.clear();
         gone.on_line.clear();
         let Some(kept) = self.known.conversations.get_mut(&older) else { return };
+        let rested = was.status == Status::Snoozed;
         kept.status = kept.status.min(was.status);
         kept.priority = kept.priority.max(was.priority);
         kept.assignee = kept.assignee.take().or(was.assignee);
@@ -188,8 +192,15 @@ impl Desk<'_> {
             kept.queue.clone_from(&was.queue);
             kept.routing = was.routing;
         }
-        for (kind, clock) in was.clocks {
-            kept.clocks.entry(kind).or_insert(clock);
+        for (kind, mut clock) in was.clocks {
+            // What rested rests no more where the other does not.
+            if rested && kept.status != Status::Snoozed && clock.ended().is_none() {
+                clock.fold(now, Fact::Resumed);
+            }
+            match kept.clocks.entry(kind) {
+                Entry::Vacant(free) => drop(free.insert(clock)),
+                Entry::Occupied(mut own) => own.get_mut().join(clock),
+            }
         }
         kept.waiting_since = kept.waiting_since.into_iter().chain(was.waiting_since).min();
         kept.snoozed_until = kept.snoozed_until.max(was.snoozed_until);
@@ -256,6 +267,7 @@ fn owed(one: Option<Callback>, other: Option<Callback>) -> Option<Callback> {
             since: one.since.min(other.since),
             last: one.last.max(other.last),
             done_at: None,
+            given_up: false,
         }),
         (Some(one), Some(other)) => Some(if one.done_at.is_none() { one } else { other }),
         (one, other) => one.or(other),

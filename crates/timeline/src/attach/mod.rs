@@ -92,8 +92,9 @@ struct Desk<'p> {
     reservations: Order<ReservationId>,
     /// What the conversations were like before they changed.
     stood: HashMap<ConversationId, Stood>,
-    /// Conversations that the event in hand began, and those whose promises it bears on.
+    /// Conversations that the event in hand began, those it turned to us, and those whose promises it bears on.
     begun: Vec<ConversationId>,
+    turned: BTreeSet<ConversationId>,
     stirred: BTreeSet<ConversationId>,
     /// What follows from the event in hand, to be taken next.
     decisions: Vec<Arrival>,
@@ -117,6 +118,7 @@ impl<'p> Desk<'p> {
             reservations: Order::default(),
             stood,
             begun: Vec::new(),
+            turned: BTreeSet::new(),
             stirred: BTreeSet::new(),
             log: Vec::new(),
             feed: Vec::new(),
@@ -151,7 +153,7 @@ impl<'p> Desk<'p> {
             Content::Call(change) => self.take_call(&arrival.event, change, arrival.recorded_at),
             Content::Email(email) => self.take_email(&arrival.event, email, arrival.recorded_at),
             Content::Chat(change) => self.take_chat(&arrival.event, change, arrival.recorded_at),
-            Content::Reply(change) => self.take_reply(&arrival.event, change),
+            Content::Reply(change) => self.take_reply(&arrival.event, change, arrival.recorded_at),
             Content::Act(act) => self.take_act(&arrival.event, act, arrival.recorded_at),
             Content::Unreadable(_) => {}
         }

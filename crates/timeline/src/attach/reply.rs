@@ -162,7 +162,7 @@ impl Desk<'_> {
         self.open_reply(reply, &by, now);
     }
 
-    pub(super) fn take_let_be(&mut self, chat: EntryId, reason: &str) {
+    pub(super) fn take_let_be(&mut self, chat: EntryId, reason: &str, now: Timestamp) {
         if self.again.is_some() {
             return;
         }
@@ -173,16 +173,22 @@ impl Desk<'_> {
         if matches!(reply.state, ReplyState::Queued | ReplyState::Deferred) {
             reply.state = ReplyState::Failed;
         }
+        let lost = reply.is_lost();
         self.show_reply(chat);
+        if lost {
+            self.lose(chat, now);
+        }
     }
 
-    pub(super) fn take_reply(&mut self, event: &Event, change: &ReplyChange) {
+    pub(super) fn take_reply(&mut self, event: &Event, change: &ReplyChange, now: Timestamp) {
         // What became of an answer stands in it, when it is taken again; by which mails it was sent does not.
         let again = self.again.is_some();
         let Some(reply) = self.known.replies.get_mut(&change.reply) else { return };
+        let was_lost = reply.is_lost();
         if !again && !reply.fold(event, change) {
             return;
         }
+        let lost = reply.is_lost() && !was_lost;
         let id = if again { &change.message_id } else { &reply.message_id };
         let key = id.as_deref().map(mail::message_key);
         if let (Some(client), Some(key)) = (reply.client, key)
@@ -195,6 +201,24 @@ impl Desk<'_> {
             self.keep_to_hours(change.reply);
             self.show_reply(change.reply);
         }
+        if lost {
+            self.lose(change.reply, now);
+        }
+    }
+
+    /// The client does not have this answer and will not get it: they wait as before it was written, and
+    /// somebody is to look again.
+    fn lose(&mut self, id: EntryId, now: Timestamp) {
+        let Some(reply) = self.known.replies.get(&id) else { return };
+        let (at, place) = (reply.order.written_at, self.current(reply.conversation));
+        // Where a mail brings what stands in a chat, the answer in the chat stays one.
+        if reply.instead_of.is_none() {
+            self.unanswered(place, at, self.wrote_at(place), now);
+        }
+        if self.known.conversations.get(&place).is_some_and(|row| row.status == Status::Pending) {
+            self.turn_to_us(place);
+        }
+        self.change_conversation(place, now, |_| {});
     }
 
     /// The next try, too, waits for the client's hours.
@@ -261,21 +285,28 @@ impl Desk<'_> {
     /// Whoever answers takes the conversation if nobody has it, and then waits for the client.
     fn open_reply(&mut self, reply: Reply, by: &str, now: Timestamp) {
         let (id, conversation) = (reply.id, reply.conversation);
+        // What is taken again may be known to have been lost.
+        let lost = reply.is_lost();
         if let Some(row) = self.known.conversations.get_mut(&conversation) {
             row.last_entry = Some(id);
             if reply.instead_of.is_none() {
                 row.assignee.get_or_insert_with(|| by.to_owned());
                 let owed = row.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
-                if row.status == Status::Open && !owed {
+                if row.status == Status::Open && !owed && !lost {
                     row.status = Status::Pending;
                 }
+            }
+            if row.status == Status::Pending && lost {
+                row.status = Status::Open;
             }
         }
         if reply.instead_of.is_none() {
             let at = reply.order.written_at;
-            self.answered(conversation, at);
-            let client = self.known.conversations.get(&conversation).and_then(|row| row.client);
-            self.reached_by_us(client, at, now);
+            if !lost {
+                self.answered(conversation, at);
+                let client = self.known.conversations.get(&conversation).and_then(|row| row.client);
+                self.reached_by_us(client, at, now);
+            }
             if let Some(client) = reply.client.and_then(|client| self.known.clients.get_mut(&client)) {
                 if client.wrote_at.is_none_or(|last| last <= at) {
                     (client.known_by, client.wrote_at) = (Some(by.to_owned()), Some(at));

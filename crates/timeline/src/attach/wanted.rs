@@ -84,7 +84,7 @@ fn act_wants(deed: &Deed, wanted: &mut Wanted) {
         | Deed::Route { conversation, .. }
         | Deed::Reckon { conversation, .. }
         | Deed::Notify { conversation, .. } => wanted.conversations.push(*conversation),
-        Deed::Assign { conversation, to } => {
+        Deed::Assign { conversation, to, .. } => {
             wanted.conversations.push(*conversation);
             wanted.agents.extend(to.clone());
         }

@@ -6,19 +6,19 @@
 //! time; afterwards it stands in the log.
 
 use contact::{
-    Act, Actor, ClientId, ConversationId, Deadline, Decision, Deed, Event, Notice, OfferEnd, Presence,
-    Profile, PromiseKind, ReservationId,
+    Act, Actor, Channel, ClientId, ConversationId, Deadline, Decision, Deed, Event, Notice, OfferEnd,
+    Presence, Profile, PromiseKind, ReservationId,
 };
 use jiff::Timestamp;
 use routing::calendar::Calendars;
-use routing::promise::Fact;
+use routing::promise::{End, Fact};
 
 use super::{Desk, Mode};
 use crate::clock::Clock;
 use crate::model::{
     Agent, Announcement, Callback, Client, Conversation, FeedKind, Reservation, ReservationState, Status,
 };
-use crate::policy::{Policy, RULES};
+use crate::policy::{PRESENCE, Policy, RULES};
 
 /// What a conversation was like when it was last looked at, as far as anything follows from its changing.
 #[derive(Clone, Default)]
@@ -27,6 +27,7 @@ pub(super) struct Stood {
     occupied: bool,
     resolved: bool,
     snoozed: bool,
+    waited: bool,
 }
 
 impl Stood {
@@ -36,6 +37,7 @@ impl Stood {
             occupied: row.occupies(),
             resolved: row.status == Status::Resolved,
             snoozed: row.status == Status::Snoozed,
+            waited: row.waits(),
         }
     }
 
@@ -65,7 +67,9 @@ impl Desk<'_> {
             && over(row.clocks.get(&PromiseKind::FirstResponse))
         {
             if over(row.clocks.get(&PromiseKind::NextResponse)) {
-                row.clocks.insert(PromiseKind::NextResponse, promised(PromiseKind::NextResponse, target, at));
+                let mut clock = promised(PromiseKind::NextResponse, target, at);
+                clock.follow(row.clocks.get(&PromiseKind::NextResponse));
+                row.clocks.insert(PromiseKind::NextResponse, clock);
             }
             if let Some(next) = row.clocks.get_mut(&PromiseKind::NextResponse) {
                 next.fold(at, Fact::Acted);
@@ -86,6 +90,50 @@ impl Desk<'_> {
             }
         }
         self.stirred.insert(id);
+    }
+
+    /// What was written then never arrived: who wrote last at that moment waits still, unless somebody else
+    /// answered them, and whatever was promised them is not kept by it.
+    pub(super) fn unanswered(
+        &mut self,
+        id: ConversationId,
+        at: Timestamp,
+        wrote_at: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let Some(row) = self.known.conversations.get_mut(&id) else { return };
+        let client = row.client;
+        let [first, last] =
+            [row.answered_at, row.last_answer_at].map(|answer| answer.filter(|one| *one != at));
+        (row.answered_at, row.last_answer_at) = (first.or(last), last.or(first));
+        let waits = wrote_at.filter(|wrote| row.last_answer_at.is_none_or(|answer| answer < *wrote));
+        row.waiting_since = row.waiting_since.into_iter().chain(waits).min();
+        for kind in [PromiseKind::FirstResponse, PromiseKind::NextResponse] {
+            if let Some(clock) = row.clocks.get_mut(&kind) {
+                clock.fold(at, Fact::Lost);
+            }
+        }
+        let mut broken = Vec::new();
+        let theirs = |row: &&mut Conversation| row.id == id || client.is_some() && row.client == client;
+        for row in self.known.conversations.values_mut().filter(theirs) {
+            let clock = row.clocks.get_mut(&PromiseKind::Callback);
+            if let Some(clock) = clock.filter(|clock| clock.ended() == Some((at, End::Answered))) {
+                clock.fold(at, Fact::Lost);
+                broken.push(row.id);
+            }
+        }
+        broken.sort_unstable();
+        for id in broken {
+            self.touch(id, now);
+        }
+    }
+
+    /// It is on our side again.
+    pub(super) fn turn_to_us(&mut self, id: ConversationId) {
+        if let Some(row) = self.known.conversations.get_mut(&id).filter(|row| row.status != Status::Open) {
+            row.status = Status::Open;
+            self.turned.insert(id);
+        }
     }
 
     /// The client was reached: whichever of their calls we owed, the promise about it is kept. Their callbacks
@@ -121,11 +169,11 @@ impl Desk<'_> {
         let Some(row) = self.known.conversations.get_mut(&id) else { return };
         let is = Stood::of(row);
         let was = self.stood.insert(id, is.clone()).unwrap_or_default();
-        if is.assignee != was.assignee {
+        if is.assignee != was.assignee || is.waited && !was.waited {
             row.handed_at = now;
-            if is.assignee.is_some() {
-                row.assigned_at.get_or_insert(now);
-            }
+        }
+        if is.assignee.is_some() {
+            row.assigned_at.get_or_insert(now);
         }
         if row.status != Status::Snoozed {
             row.snoozed_until = None;
@@ -173,7 +221,13 @@ impl Desk<'_> {
     /// Rules and calendars are asked about what is new, and what they say is put into the log.
     pub(super) fn decide_work(&mut self, event: &Event, now: Timestamp) {
         let (begun, stirred) = (std::mem::take(&mut self.begun), std::mem::take(&mut self.stirred));
+        let turned = std::mem::take(&mut self.turned);
         let Mode::Live(policy) = self.mode else { return };
+        for id in turned {
+            if let Some(act) = self.returned(id) {
+                self.decide(event, &format!("return:{id}"), act, now);
+            }
+        }
         for id in begun {
             let Some(row) = self.known.conversations.get(&id) else { continue };
             let client = row.client.and_then(|client| self.known.clients.get(&client));
@@ -189,6 +243,22 @@ impl Desk<'_> {
                 self.decide(event, &what, Act { by: rules(policy), deed }, now);
             }
         }
+    }
+
+    /// What was turned to us is on nobody's hands where whose it is is no agent, or had gone before they were
+    /// given it: nobody would ever give it back.
+    fn returned(&self, conversation: ConversationId) -> Option<Act> {
+        let row = self.known.conversations.get(&conversation).filter(|row| row.occupies())?;
+        let agent = row.assignee.clone()?;
+        let reason = match self.known.agents.get(&agent) {
+            None => "no agent has this name",
+            Some(known) if known.gone_since.is_some_and(|gone| gone < row.handed_at) => {
+                "the agent was gone already when it was given to them"
+            }
+            Some(_) => return None,
+        };
+        let deed = Deed::Return { conversation, agent, reason: reason.to_owned() };
+        Some(Act { by: Actor::Policy(PRESENCE.to_owned()), deed })
     }
 
     // --- decisions of ours
@@ -254,8 +324,14 @@ impl Desk<'_> {
         self.change_conversation(id, now, |row| {
             row.status = Status::Open;
             if row.callback.as_ref().is_none_or(|callback| callback.done_at.is_some()) {
-                row.callback =
-                    Some(Callback { attempts: 0, missed: 0, since: now, last: None, done_at: None });
+                row.callback = Some(Callback {
+                    attempts: 0,
+                    missed: 0,
+                    since: now,
+                    last: None,
+                    done_at: None,
+                    given_up: false,
+                });
             }
         });
     }
@@ -264,6 +340,10 @@ impl Desk<'_> {
         self.change_conversation(id, now, |row| {
             if let Some(callback) = &mut row.callback {
                 callback.done_at.get_or_insert(now);
+            }
+            // As where they are talked to: nothing waits, unless they are on the line.
+            if row.channel == Channel::Phone && row.on_line.is_empty() {
+                row.status = Status::Resolved;
             }
         });
     }
@@ -485,8 +565,10 @@ fn owe_by_the_clock(row: &mut Conversation, now: Timestamp) {
                 Some(clock) if runs || clock.began_at().is_some_and(|began| began >= since) => {
                     clock.fold(since, Fact::Acted);
                 }
-                _ => {
+                before => {
+                    let before = before.map(|before| &*before);
                     let mut clock = promised(PromiseKind::Callback, target, since);
+                    clock.follow(before);
                     clock.fold(since, Fact::Acted);
                     row.clocks.insert(PromiseKind::Callback, clock);
                 }

@@ -22,6 +22,7 @@ fn told(
         began_at: Some(at(opened)),
         due_at: Some(at(opened + due)),
         ended_at: after(answered.or(resolved)),
+        past: Past::default(),
     });
     ConversationFacts {
         place: Place { queue: Some(queue.to_owned()), channel: Some(Channel::Email), ..Place::default() },
@@ -106,17 +107,20 @@ fn answers_and_waits_are_spread_by_whatever_tells_them_apart() {
 #[test]
 fn calls_and_what_is_owed_for_them_are_counted_apart() {
     let call = |minute, outcome| CallFacts { place: Place::default(), occurred_at: at(minute), outcome };
-    let owed = |minute, done| CallbackFacts { place: Place::default(), since: at(minute), done };
+    let owed = |minute, state| CallbackFacts { place: Place::default(), since: at(minute), state };
     let rows = [
         call(0, Some(Outcome::Answered)),
         call(1, Some(Outcome::Missed)),
         call(2, Some(Outcome::Voicemail)),
         call(3, None),
     ];
-    let told = calls(&rows, &[owed(1, true), owed(2, false), owed(70, false)], None);
-    let counted = Calls { inbound: 4, answered: 1, missed: 2, called_back: 1, callback_open: 2 };
+    let callbacks =
+        [owed(1, Owed::Done), owed(2, Owed::Still), owed(3, Owed::GivenUp), owed(70, Owed::Still)];
+    let told = calls(&rows, &callbacks, None);
+    let counted =
+        Calls { inbound: 4, answered: 1, missed: 2, called_back: 1, callback_open: 2, callback_given_up: 1 };
     assert_eq!(told[&None], counted);
-    let hours = calls(&rows, &[owed(70, false)], Some(By::Hour));
+    let hours = calls(&rows, &[owed(70, Owed::Still)], Some(By::Hour));
     let later = Calls { callback_open: 1, ..Calls::default() };
     assert_eq!(hours[&Some("2026-11-23T10:00:00Z".to_owned())], later);
 }
@@ -129,4 +133,12 @@ fn a_promise_is_kept_late_open_or_withdrawn() {
     assert_eq!(counted, (1, 1, 1, 1, 2));
     assert_eq!(first.kept_share(), Some(1.0 / 3.0));
     assert_eq!(told[&None][&PromiseKind::NextResponse], Promises::default());
+}
+
+#[test]
+fn of_several_promises_one_after_another_each_is_counted() {
+    let mut rows = morning();
+    rows[0].promises[0].past = Past { kept: 4, late: 2, withdrawn: 1 };
+    let first = &promises(&rows, None)[&None][&PromiseKind::FirstResponse];
+    assert_eq!((first.kept, first.late, first.withdrawn), (1 + 4, 1 + 2, 2 + 1));
 }

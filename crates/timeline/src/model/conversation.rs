@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use contact::work::USUAL_QUEUE;
 use contact::{Channel, ClientId, ContactId, ConversationId, Decision, EntryId, PromiseKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use routing::order::{Ageing, Place, Priority};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+
+/// A chat we answered is over when the client was silent for so long: until then they may be there, and their
+/// agent has room for one chat less.
+const SILENCE: SignedDuration = SignedDuration::from_mins(30);
 
 /// Contacts and replies about one matter; what is owned, answered, promised, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub struct Conversation {
     pub clocks: BTreeMap<PromiseKind, Clock>,
     /// When the client first acted of what nobody has answered yet; `None`: nobody waits.
     pub waiting_since: Option<Timestamp>,
-    /// Since when it has been its agent's, or nobody's.
+    /// Since when it has been its agent's, or nobody's, or waits this time.
     pub handed_at: Timestamp,
     pub snoozed_until: Option<Timestamp>,
     /// When it first was somebody's.
@@ -42,7 +46,8 @@ pub struct Conversation {
     /// The soonest deadline of a promise that runs. This and the next two follow from the rest, see
     /// [`Conversation::settle`].
     pub due_at: Option<Timestamp>,
-    /// When something is to be done about it though nothing happens: a notice is due, or it has rested enough.
+    /// When something is to be done about it though nothing happens: a notice is due, it has rested enough, or
+    /// is over.
     pub wake_at: Option<Timestamp>,
     /// Its place among those that wait for an agent, the least first; `None`: it does not.
     pub rank: Option<i64>,
@@ -123,6 +128,13 @@ impl Conversation {
         there && self.assignee.is_some() && self.continued_in.is_none()
     }
 
+    /// When it is resolved by itself: a chat whose client does not come back.
+    pub fn over_at(&self) -> Option<Timestamp> {
+        let waits = self.status == Status::Pending && self.channel == Channel::Chat;
+        let since = self.last_answer_at.unwrap_or(self.handed_at);
+        waits.then(|| since.saturating_add(SILENCE).unwrap_or(Timestamp::MAX))
+    }
+
     /// Where it stands in the waiting list, if it waits.
     pub fn place(&self) -> Place {
         let point_s = self.routing.as_ref().map_or(contact::work::USUAL_POINT_S, |routing| routing.point_s);
@@ -134,7 +146,8 @@ impl Conversation {
     pub fn settle(&mut self) {
         self.due_at = self.clocks.values().filter_map(Clock::runs_until).min();
         let rests = self.snoozed_until.filter(|_| self.status == Status::Snoozed);
-        self.wake_at = self.clocks.values().filter_map(Clock::next_notice).chain(rests).min();
+        let notices = self.clocks.values().filter_map(Clock::next_notice);
+        self.wake_at = notices.chain(rests).chain(self.over_at()).min();
         self.rank = self.waits().then(|| self.place().key);
     }
 }
@@ -156,6 +169,9 @@ pub struct Callback {
     /// When the client was reached; what follows begins a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,
+    /// Nobody was reached; it was resolved all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
 }
 
 impl Callback {

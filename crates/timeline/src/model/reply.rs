@@ -31,6 +31,17 @@ pub struct Reply {
     pub recorded_at: Timestamp,
 }
 
+impl Reply {
+    /// Nothing more is tried, and nobody can say that the client has it.
+    pub fn is_lost(&self) -> bool {
+        match self.state {
+            ReplyState::Failed => true,
+            ReplyState::Uncertain => self.due_at.is_none(),
+            ReplyState::Queued | ReplyState::Deferred | ReplyState::Sent => false,
+        }
+    }
+}
+
 words!(
     /// How far an answer has come.
     ReplyState, "state of an answer" {

@@ -95,7 +95,14 @@ fn a_missed_call_is_one_entry_and_one_open_conversation_with_a_callback() {
     assert_eq!(conversations[0].status, Status::Open);
     assert_eq!(
         conversations[0].callback,
-        Some(Callback { attempts: 0, missed: 1, since: at(0, 0), last: Some(at(0, 21)), done_at: None })
+        Some(Callback {
+            attempts: 0,
+            missed: 1,
+            since: at(0, 0),
+            last: Some(at(0, 21)),
+            done_at: None,
+            given_up: false
+        })
     );
     let content: serde_json::Value = serde_json::from_str(&entries[0].content).unwrap();
     assert_eq!(content["call_id"], "CA1");
@@ -114,7 +121,14 @@ fn five_missed_calls_are_one_callback_and_a_talk_settles_it() {
     assert_eq!(memory.open().len(), 1);
     assert_eq!(
         memory.owed(),
-        [&Callback { attempts: 0, missed: 5, since: at(0, 0), last: Some(at(4, 21)), done_at: None }]
+        [&Callback {
+            attempts: 0,
+            missed: 5,
+            since: at(0, 0),
+            last: Some(at(4, 21)),
+            done_at: None,
+            given_up: false
+        }]
     );
 
     let busy = fact_of(Direction::Outbound, "out1", OLENA, at(10, 0), ended(Outcome::Busy, 0));
@@ -127,7 +141,14 @@ fn five_missed_calls_are_one_callback_and_a_talk_settles_it() {
     memory.take(missed("CA9", OLENA, 30));
     assert_eq!(
         memory.owed(),
-        [&Callback { attempts: 0, missed: 1, since: at(30, 0), last: Some(at(30, 21)), done_at: None }]
+        [&Callback {
+            attempts: 0,
+            missed: 1,
+            since: at(30, 0),
+            last: Some(at(30, 21)),
+            done_at: None,
+            given_up: false
+        }]
     );
 }
 
@@ -176,7 +197,14 @@ fn a_call_whose_caller_is_told_late_joins_what_its_client_has_open() {
     assert_eq!(memory.open().len(), 1, "one open conversation a client and thread");
     assert_eq!(
         memory.owed(),
-        [&Callback { attempts: 0, missed: 2, since: at(0, 0), last: Some(at(1, 21)), done_at: None }]
+        [&Callback {
+            attempts: 0,
+            missed: 2,
+            since: at(0, 0),
+            last: Some(at(1, 21)),
+            done_at: None,
+            given_up: false
+        }]
     );
 }
 

@@ -4,6 +4,7 @@
 
 mod acquainted;
 mod apart;
+mod back;
 mod calls;
 mod desks;
 mod floor;

@@ -6,6 +6,7 @@ use contact::{
 use routing::promise::{End, State};
 use serde_json::json;
 use timeline::Status;
+use timeline::clock::Past;
 use timeline::turn::Roster;
 
 use crate::floor::{Floor, policy, promising, second, seconds};
@@ -193,6 +194,9 @@ fn what_a_client_says_after_an_answer_is_owed_an_answer_of_its_own() {
     assert_eq!(floor.clock(chat, NEXT).due_at(), Some(second(1_300)), "and the next is the next");
     floor.turn(2_000);
     assert_eq!(state(&floor, chat, NEXT, 2_000), State::Breached);
+    floor.answers(2_001, "mia", chat);
+    floor.line(2_100, 1);
+    assert_eq!(floor.clock(chat, NEXT).past(), Past { kept: 1, late: 1, withdrawn: 0 }, "each is counted");
     floor.replays();
 }
 
