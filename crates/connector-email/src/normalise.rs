@@ -144,6 +144,8 @@ pub fn normalise(
         attachments: attachments.iter().map(|one| one.reference.clone()).collect(),
         sent_at: headers.date(),
         automatic: machine,
+        // Whoever reads the mailbox knows.
+        imported: false,
         report: reported.map(|found| found.report),
         authentication,
         cut: cuts.into_iter().collect(),

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use contact::Content;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 use tracing::{info, warn};
 
@@ -187,12 +188,17 @@ impl Reader {
     async fn hand_over(&self, position: &Position, fetched: Fetched) -> Vec<Done> {
         let Fetched { mails, room } = fetched;
         let (mut live, mut imported, mut done) = (Vec::new(), Vec::new(), Vec::new());
-        for Read { listed, lost, event } in mails {
+        for Read { listed, lost, event: (mut event, raw) } in mails {
             let lane = position.lane(listed.uid, listed.arrived_at);
             done.push(Done { listed, lane, lost });
             match lane {
-                Lane::Live => live.push(event),
-                Lane::Import => imported.push(event),
+                Lane::Live => live.push((event, raw)),
+                Lane::Import => {
+                    if let Content::Email(mail) = &mut event.content {
+                        mail.imported = true;
+                    }
+                    imported.push((event, raw));
+                }
             }
         }
         take::keep(&self.source, &self.doors, Lane::Live, live).await;

@@ -53,6 +53,9 @@ pub struct Email {
     /// Set when a machine wrote it: recorded in the quiet lane, never answered, never queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automatic: Option<Automatic>,
+    /// It was in the mailbox before we were: nobody waits for an answer to it here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// Its subject reads like an automatic answer, though no header says so. A hint, nothing decides on it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub looks_automatic: bool,

@@ -36,6 +36,11 @@ pub(crate) fn read(config: &Config) -> Result<Policy, Wrong> {
     }
     let rules = Rules::compile(&RulesConfig { otherwise, point_s, segments, values, rules }, &calendars);
     let rules = rules.map_err(|bad| wrong.extend(bad.iter().map(|one| format!("[routing] {one}"))));
+    if let (Ok(rules), true) = (&rules, calendar.is_empty()) {
+        wrong.extend(rules.asking_the_time().map(|rule| {
+            format!("[routing] rule `{rule}`: it asks about the `time`, and [routing] calendar names none")
+        }));
+    }
     let terms = config.offers.clone();
     if terms.rest_s == 0 || terms.missed_offers == 0 {
         wrong.push("[offers] rest_s and missed_offers: each is at least 1".to_owned());
@@ -58,4 +63,28 @@ fn calendars(configured: &BTreeMap<String, CalendarConfig>, wrong: &mut Vec<Stri
         }
     });
     Calendars::new(calendars.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_asks_about_the_time_needs_a_calendar() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let load = |calendar: &str| {
+            let file = folder.path().join("own.toml");
+            let text = format!(
+                "[routing]\ncalendar = '{calendar}'\n[routing.rules.night]\nwhen = '!time.open'\n\
+                 [routing.rules.mails]\nwhen = \"event.channel == 'email'\"\n\
+                 [calendars.office]\nzone = 'UTC'\nweek = {{}}\n"
+            );
+            std::fs::write(&file, text).expect("a file");
+            Config::load(Some(&file), std::iter::empty()).map(|config| read(&config).is_ok())
+        };
+        assert!(load("office").expect("a good file"));
+        let said = load("").expect_err("no calendar").to_string();
+        assert!(said.contains("rule `night`: it asks about the `time`"), "{said}");
+        assert!(!said.contains("mails"), "{said}");
+    }
 }

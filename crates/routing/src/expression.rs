@@ -53,6 +53,8 @@ pub enum BadCondition {
 #[derive(Debug)]
 pub(crate) struct Condition {
     expression: IdedExpr,
+    /// Of `event`, `client` and `time` those it asks about.
+    pub(crate) asks: BTreeSet<String>,
 }
 
 /// What conditions are compiled and evaluated with: CEL's standard library.
@@ -83,10 +85,18 @@ impl Language {
             let first = errors.errors.first().map_or_else(String::new, |error| error.msg.clone());
             BadCondition::Syntax(first.chars().take(200).collect())
         })?;
-        let mut check =
-            Check { language: self, names: Vec::new(), parts: 0, elements: 0, additions: 0, patterns: 0 };
+        let mut check = Check {
+            language: self,
+            names: Vec::new(),
+            asks: BTreeSet::new(),
+            parts: 0,
+            elements: 0,
+            additions: 0,
+            patterns: 0,
+        };
         check.walk(&expression, 0)?;
-        Ok(Condition { expression })
+        let asks = check.asks;
+        Ok(Condition { expression, asks })
     }
 
     /// Everything conditions read, converted once for all of them.
@@ -172,6 +182,7 @@ struct Check<'a> {
     language: &'a Language,
     /// Variables of the loops around.
     names: Vec<String>,
+    asks: BTreeSet<String>,
     parts: usize,
     elements: usize,
     additions: usize,
@@ -277,8 +288,12 @@ impl Check<'_> {
         }
     }
 
-    fn name(&self, name: &str) -> Result<(), BadCondition> {
-        if self.names.iter().any(|known| known == name) || self.language.fields.contains_key(name) {
+    fn name(&mut self, name: &str) -> Result<(), BadCondition> {
+        if self.names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        if self.language.fields.contains_key(name) {
+            self.asks.insert(name.to_owned());
             return Ok(());
         }
         Err(unknown(name, self.language.fields.keys()))

@@ -28,7 +28,8 @@ pub struct EventFacts {
     /// `phone/main-line`
     pub source: Option<String>,
     pub direction: Option<Direction>,
-    /// Of a call that ended: `answered`, `missed`, …
+    /// Of a call that ended: `answered`, `missed`, … Rules are asked when a conversation begins, and most calls are
+    /// ringing then: of them it is `null`.
     pub outcome: Option<String>,
     pub subject: Option<String>,
     pub text: Option<String>,

@@ -181,6 +181,11 @@ impl Rules {
         named.chain([self.otherwise.queue.as_str()]).collect()
     }
 
+    /// The rules that ask about the moment, for which there must be a calendar.
+    pub fn asking_the_time(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter(|rule| rule.condition.asks.contains("time")).map(|rule| rule.name.as_str())
+    }
+
     /// Decides. Takes tens of microseconds and a few more for each rule, so a batch need not leave its thread.
     pub fn decide(&self, facts: &Facts) -> Decision {
         let mut failed = Vec::new();

@@ -161,6 +161,13 @@ fn what_is_not_known_is_null_and_compares() {
 }
 
 #[test]
+fn it_is_known_which_rules_ask_about_the_moment() {
+    let asks = |when: &str| compiled(&one(when)).asking_the_time().count() == 1;
+    assert!(asks("event.channel == 'chat' && [1, 2].exists(x, x == time.hour)") && asks("!time.open"));
+    assert!(!asks("event.to.exists(time, time == client.owner)"), "it is a name of its own there");
+}
+
+#[test]
 fn lists_may_be_searched() {
     let mut facts = facts(Channel::Email);
     facts.event.to = vec!["help@example.org".into(), "sales@example.org".into()];

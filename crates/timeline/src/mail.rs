@@ -40,9 +40,10 @@ struct Delivery {
 
 impl Delivery {
     /// The least is shown. One mailbox may know that a person wrote through a form where another sees a
-    /// machine: then a person wrote. Among equals the first one counts.
+    /// machine: then a person wrote. What came live to one came live. Among equals the first one counts.
     fn rank(&self) -> impl Ord {
-        (self.email.automatic.is_some(), self.occurred_at, self.received_at, &self.source, &self.id)
+        let Email { automatic, imported, .. } = &self.email;
+        (automatic.is_some(), *imported, self.occurred_at, self.received_at, &self.source, &self.id)
     }
 }
 
@@ -85,6 +86,11 @@ impl Mail {
     /// No mailbox saw that a person wrote it.
     pub fn is_automatic(&self) -> bool {
         self.shown.as_ref().is_some_and(|shown| shown.email.automatic.is_some())
+    }
+
+    /// It was there before us, in whichever mailbox it is.
+    pub fn is_imported(&self) -> bool {
+        self.shown.as_ref().is_some_and(|shown| shown.email.imported)
     }
 
     /// One line for a person: the subject, else the first words, else the name of a file.

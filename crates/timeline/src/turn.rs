@@ -243,8 +243,8 @@ impl Roster {
             of.agents = ids(FeedKind::Agent).into_iter().collect();
             if of != WorkOf::default() {
                 let work = tx.work(Some(&of), now).await?;
-                if work.agents.iter().any(|agent| self.has_other_telephones(agent)) {
-                    // Who spoke with whom is said otherwise now, of anybody.
+                if work.agents.iter().any(|agent| self.knows_others(agent)) {
+                    // Who knows whom is said otherwise now, of anybody.
                     *self = Roster::default();
                     self.learn(tx.work(None, now).await?, now);
                     break;
@@ -256,10 +256,10 @@ impl Roster {
         Ok(())
     }
 
-    fn has_other_telephones(&self, agent: &Agent) -> bool {
-        let theirs = |agent: &Agent| agent.profile.as_ref().map(|profile| profile.extensions.clone());
-        let known = self.agents.get(&agent.name).and_then(theirs).unwrap_or_default();
-        known != theirs(agent).unwrap_or_default()
+    /// An agent has other telephones, or is one since now or no more.
+    fn knows_others(&self, agent: &Agent) -> bool {
+        let telephones = |agent: &Agent| agent.profile.as_ref().map(|profile| profile.extensions.clone());
+        self.agents.get(&agent.name).and_then(telephones) != telephones(agent)
     }
 
     /// Takes rows as they stand now.

@@ -109,6 +109,9 @@ async fn a_mailbox_made_anew_is_read_again_and_nothing_is_lost() {
         "what was there before us stays an import"
     );
     assert_eq!(imported[1].0.key, imported[3].0.key, "and the restored one is the same fact");
+    let is_imported = |(event, _): &(contact::Event, _)| matches!(&event.content, contact::Content::Email(mail) if mail.imported);
+    assert!(imported.iter().all(is_imported), "and says so");
+    assert!(!stage.live.accepted().iter().any(is_imported));
 }
 
 #[tokio::test(flavor = "multi_thread")]

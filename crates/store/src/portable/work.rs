@@ -190,15 +190,15 @@ async fn known_by(
     let found: Vec<ClientRow> = sqlx::query_as(concat!(
         "select ",
         columns!(client),
-        " from client where (known_by is not null or talks is not null) and id ",
+        " from client where (known_by is not null or talks is not null or owner is not null) and id ",
         in_ids!("$1")
     ))
     .bind(ids(whose))
     .fetch_all(&mut *connection)
     .await?;
     let clients: Vec<Client> = nouns(found)?;
-    let spoken_to = clients.iter().any(|client| !client.talks.is_empty());
-    let agents = if spoken_to { agents::engaged(connection).await? } else { Vec::new() };
+    let asked = clients.iter().any(|client| !client.talks.is_empty() || client.owner.is_some());
+    let agents = if asked { agents::engaged(connection).await? } else { Vec::new() };
     let known_by = |client: &Client| Some((client.id, client.acquaintance(&agents)?.to_owned()));
     Ok(clients.iter().filter_map(known_by).collect())
 }

@@ -24,14 +24,15 @@ impl Desk<'_> {
             return;
         };
         mail.fold(event, email);
-        // Machine mail and our own wait for nobody.
-        let waits = contact.direction == Direction::Inbound && !mail.is_automatic();
+        let persons = contact.direction == Direction::Inbound && !mail.is_automatic();
+        // Machine mail and our own wait for nobody, and what was there before us is history.
+        let waits = persons && !mail.is_imported();
         let shown = Shown {
             summary: mail.summary(),
             content: serde_json::to_string(&mail.content())
                 .expect("a mail has no map with keys that are not text"),
             name: event.client_party().and_then(|party| party.name.as_deref()),
-            reached_out: waits || contact.direction == Direction::Outbound,
+            reached_out: persons || contact.direction == Direction::Outbound,
             line: None,
         };
         contact.rev += 1;

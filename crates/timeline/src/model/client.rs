@@ -62,11 +62,15 @@ impl Client {
         self.preferences.channels.get(&channel).is_none_or(|wish| wish.permission != Permission::Deny)
     }
 
-    /// Who of these spoke with them or wrote to them last.
+    /// Who of these knows them: whose client they are, else who spoke with them or wrote to them last.
     ///
     /// Whose telephone it was is asked of the agents as they are now. A telephone that nobody has, or that
     /// several have, tells nothing of who spoke.
     pub fn acquaintance<'a>(&'a self, agents: &'a [Agent]) -> Option<&'a str> {
+        let owns = |agent: &&Agent| agent.profile.is_some() && self.owner.as_ref() == Some(&agent.name);
+        if let Some(owner) = agents.iter().find(owns) {
+            return Some(&owner.name);
+        }
         let wrote = self.known_by.as_deref().map(|name| (self.wrote_at.unwrap_or(Timestamp::MIN), name));
         let spoke = self.talks.0.iter().filter_map(|(extension, at)| {
             let mut whose = agents.iter().filter(|agent| agent.has(extension));

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contact::{
-    Basis, CallChange, CallState, Channel, Content, ConversationId, Deed, Direction, Outcome, Party, Profile,
+    Basis, CallChange, CallState, Channel, Content, ConversationId, Deed, Direction, Identifier,
+    IdentifierKind, Introduction, Outcome, Party, Profile,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -221,6 +222,46 @@ fn whose_telephone_it_was_is_asked_of_those_who_have_it_now() {
     floor.turns(330);
     let offer = floor.offers().remove(0);
     assert_eq!((offer.conversation, offer.agent.as_str()), (owed, "bo"));
+}
+
+#[test]
+fn whose_client_they_are_comes_before_who_spoke_with_them_last() {
+    let mut floor = floor();
+    let owned = |floor: &mut Floor, at, owner: &str| {
+        floor.introduce(at, &number(1), "usual", None);
+        let number = floor.next();
+        let known_as = Identifier { kind: IdentifierKind::External, value: format!("crm:{number}") };
+        let said = Introduction {
+            client: holder(floor, 1),
+            known_as,
+            name: None,
+            segment: None,
+            value: None,
+            owner: Some(owner.to_owned()),
+            language: None,
+            identifiers: Vec::new(),
+        };
+        floor.does(at, "crm", Deed::Introduce(said)).unwrap();
+    };
+    owned(&mut floor, 50, "zoe");
+    talks(&mut floor, 100, number(1), "102", Direction::Inbound);
+    assert_eq!(asked(&mut floor, 200, 1), "bo", "Zoe is no agent of ours");
+    owned(&mut floor, 300, "mia");
+    assert_eq!(asked(&mut floor, 400, 1), "mia");
+    // Of what waits already it is known when she becomes one, whoever looks.
+    owned(&mut floor, 500, "zoe");
+    for name in ["cleo", "mia", "bo"] {
+        floor.appear(501, name, contact::Presence::Away);
+    }
+    let owed = floor.missed(510, 1);
+    floor.turns(520);
+    floor.hire(530, "zoe", &["default"], &[], 9);
+    for name in ["cleo", "mia", "bo"] {
+        floor.appear(531, name, contact::Presence::Available);
+    }
+    floor.turns(540);
+    assert_eq!(floor.offer_to("zoe").unwrap().conversation, owed);
+    floor.replays();
 }
 
 #[test]

@@ -196,6 +196,24 @@ fn machine_mail_is_recorded_and_opens_nothing() {
 }
 
 #[test]
+fn what_was_there_before_us_is_history_and_waits_for_nobody_until_it_comes_live() {
+    let before = |id| Email { imported: true, ..mail(id) };
+    let mut memory = told(vec![to("support", OLENA, 0, before("m1"))]);
+    let (clients, contacts, conversations, entries, _) = memory.projections();
+    assert_eq!((clients.len(), conversations.len(), entries[0].conversation), (1, 0, None));
+    assert_eq!((entries[0].client, clients[0].last_contact_at), (Some(clients[0].id), at(0, 0)));
+    // The same mail in another mailbox, where it came live; who hears of it first does not matter.
+    memory.take(vec![to("sales", OLENA, 5, mail("m1"))]);
+    let [open] = memory.open()[..] else { panic!("it waits") };
+    assert_eq!((open.waiting_since, open.rank.is_some()), (Some(at(5, 0)), true));
+    assert_eq!(entry_of(&memory, "About m1").conversation, Some(open.id));
+    assert_eq!(memory.projections().1.len(), contacts.len());
+    memory.take(vec![to("other", OLENA, 6, before("m1")), to("support", OLENA, 7, answer("m2", &["m1"]))]);
+    assert_eq!((memory.open().len(), entry_of(&memory, "About m1").occurred_at), (1, at(5, 0)));
+    assert_eq!(memory.replayed().projections(), memory.projections());
+}
+
+#[test]
 fn a_robot_and_we_ourselves_are_nobodys_address() {
     let ours = automatic(AutomaticKind::Own, mail("own"));
     let robot = Email { sender: Sender::Robot, ..mail("form") };
