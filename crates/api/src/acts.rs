@@ -23,8 +23,7 @@ pub(crate) async fn perform(app: &App, caller: &Caller, asked: Asked, deed: Deed
 
 /// Does it in the name of an agent, whoever noticed that it is to be done.
 pub(crate) async fn done_by(app: &App, agent: &str, asked: Asked, deed: Deed) -> Result<Acted, ActError> {
-    let Asked { id, at } = asked;
-    let key = EventKey { source: SourceName::new(Channel::Desk, "api").map_err(no_source)?, id };
+    let (key, at) = (asked.key()?, asked.at);
     let event = timeline::act::event(key, Act { by: Actor::Agent(agent.to_owned()), deed }, at);
     // Asked for once and done at a later try, it was done later.
     let recorded_at = micros((app.clock)()).max(at);
@@ -32,6 +31,14 @@ pub(crate) async fn done_by(app: &App, agent: &str, asked: Asked, deed: Deed) ->
     app.feed.wake(acted.feed_position);
     app.desk.acted(acted.feed_position);
     Ok(acted)
+}
+
+impl Asked {
+    /// Of the event of this act.
+    pub(crate) fn key(&self) -> Result<EventKey, ActError> {
+        let source = SourceName::new(Channel::Desk, "api").map_err(no_source)?;
+        Ok(EventKey { source, id: self.id.clone() })
+    }
 }
 
 fn no_source(cause: Invalid) -> ActError {

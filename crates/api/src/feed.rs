@@ -9,22 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use timeline::{Store, StoreError};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Clock;
 use crate::metrics::Subscribed;
-use crate::pages::Pages;
+use crate::pages::{Page, Pages};
 use crate::problem::Problem;
 use crate::screen::{Found, Hurry, Screen, Screens};
 
 /// Streams open at once; the next one is told 503.
 const SUBSCRIBERS: usize = 2_048;
-/// Subscribers that read from the store at once; the others wait their turn, so that a thousand
-/// consoles that come back together do not take the readers from everybody else.
-const READERS: usize = 4;
 /// Hints may be lost; this finds what they told of.
 const SAFETY_POLL: Duration = Duration::from_secs(1);
 /// How long to leave a store alone that was away.
@@ -50,7 +47,9 @@ struct Shared {
     wake: Notify,
     screens: Arc<Screens>,
     places: Arc<Semaphore>,
-    readers: Semaphore,
+    /// Whoever holds it reads for those who come from behind. One of them at a time: beside who reads what is new they
+    /// take at most two of the store's connections, of which SQLite has as few, and neither for longer than a page.
+    turn: Mutex<()>,
 }
 
 impl Feed {
@@ -68,7 +67,7 @@ impl Feed {
             wake: Notify::new(),
             screens: Arc::default(),
             places: Arc::new(Semaphore::new(SUBSCRIBERS)),
-            readers: Semaphore::new(READERS),
+            turn: Mutex::default(),
         });
         tracker.spawn(tail(Arc::clone(&shared), stop));
         Feed(shared)
@@ -167,15 +166,15 @@ impl Shared {
         };
         loop {
             *at = Some(position);
-            let end = self.pages.read(position).await?;
-            if end == position {
-                return Ok(());
-            }
+            let page = self.pages.read(position).await?;
             let mut to = BTreeSet::new();
-            self.pages.show(position, |frame| {
+            let end = page.show(position, |frame| {
                 to.extend(frame.to.iter().cloned());
                 true
             });
+            if end == position {
+                return Ok(());
+            }
             position = end;
             self.tell(position);
             self.screens.hurry(&to);
@@ -207,6 +206,8 @@ impl Subscription {
     /// The next changes, rendered, as soon as there are any. May be dropped and asked again: nothing is
     /// taken before it is given.
     pub(crate) async fn next(&mut self) -> Bytes {
+        // What was read last is kept until it was looked at.
+        let mut _page = None;
         loop {
             self.rest().await;
             let head = *self.head.borrow_and_update();
@@ -220,7 +221,7 @@ impl Subscription {
             match taken {
                 Ok(chunk) if chunk.is_empty() => {}
                 Ok(chunk) => return self.give(chunk),
-                Err(missing) => self.read(missing).await,
+                Err(missing) => _page = self.read(missing).await,
             }
         }
     }
@@ -274,13 +275,15 @@ impl Subscription {
         }
     }
 
-    async fn read(&self, position: i64) {
-        let turn = self.shared.readers.acquire().await;
-        if self.shared.pages.read(position).await.is_err() {
+    async fn read(&self, position: i64) -> Option<Arc<Page>> {
+        let turn = self.shared.turn.lock().await;
+        let read = self.shared.pages.read(position).await;
+        drop(turn);
+        if read.is_err() {
             // The tailer has said so in the log; the stream stays open and goes on where it was.
-            drop(turn);
             tokio::time::sleep(AWAY).await;
         }
+        read.ok()
     }
 }
 
@@ -294,7 +297,8 @@ fn everything(pages: &Pages, position: &mut i64) -> Result<Vec<u8>, i64> {
     if std::mem::replace(position, end) == end { Err(end) } else { Ok(chunk) }
 }
 
-/// What a screen is told of what lies between a position and the head; `Err` is a position to read after.
+/// What a screen is told of what lies between a position and the head, as far as it is known; `Err` is a position to
+/// read after. Every page that was looked through is done with: they need not all fit into memory at once.
 fn for_screen(pages: &Pages, screen: &mut Screen, position: &mut i64, head: i64) -> Result<Vec<u8>, i64> {
     let now = Instant::now();
     let (mut found, mut end) = (Found::default(), *position);
@@ -308,9 +312,12 @@ fn for_screen(pages: &Pages, screen: &mut Screen, position: &mut i64, head: i64)
             true
         });
         if next == end {
-            return Err(end);
+            break;
         }
         end = next;
+    }
+    if end == *position && end < head {
+        return Err(end);
     }
     let after = std::mem::replace(position, end);
     Ok(screen.settle(found, after, end, now))

@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use contact::{Channel, ConversationId, Deed, micros};
+use contact::{Channel, Content, ConversationId, Deed, Event, micros};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use timeline::{AgentView, ConversationView, FindConversations, Page, Role};
+use timeline::{AgentView, Conversation, ConversationView, Page, Reservation, Role};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -84,16 +84,34 @@ async fn take_next(app: &App, caller: &Caller, asked: &Asked) -> Result<Option<C
     let _turn = app.next.lock().await;
     let mut tried = Vec::new();
     for _ in 0..MOST_TRIES {
+        // Asked for once more, what was taken then is the answer, however little room it left.
+        if let Some(conversation) = taken(app, asked).await? {
+            return find(app, conversation).await.map(Some);
+        }
         let Some(conversation) = first_for(app, caller, &tried).await? else { return Ok(None) };
         let deed = Deed::Claim { conversation };
         match perform(app, caller, asked.clone(), deed).await {
-            Ok(acted) if acted.repeated => return taken_since(app, caller, asked.at).await,
+            // By another process, meanwhile.
+            Ok(acted) if acted.repeated => {}
             Ok(_) => return find(app, conversation).await.map(Some),
             Err(problem) if problem.is_conflict() => tried.push(conversation),
             Err(problem) => return Err(problem),
         }
     }
     Err(Problem::conflict("others were faster every time; ask again"))
+}
+
+/// What was taken under this key already.
+async fn taken(app: &App, asked: &Asked) -> Result<Option<ConversationId>, Problem> {
+    let Some(logged) = app.store.logged(&asked.key()?).await? else { return Ok(None) };
+    let event = Event::from_json(logged.payload.as_bytes()).ok();
+    Ok(event.and_then(|event| match event.content {
+        Content::Act(act) => match act.deed {
+            Deed::Claim { conversation } => Some(conversation),
+            _ => None,
+        },
+        _ => None,
+    }))
 }
 
 /// The first that waits and suits, without those that were tried in vain.
@@ -103,14 +121,17 @@ async fn first_for(
     tried: &[ConversationId],
 ) -> Result<Option<ConversationId>, Problem> {
     let (me, now) = (myself(app, caller).await?, (app.clock)());
+    if is_full(&me) && app.store.reservations(Some(&me.agent.name)).await?.is_empty() {
+        return Ok(None);
+    }
     let mut after = None;
     for _ in 0..LOOKED_AT.div_ceil(PAGE) {
-        let page = app.store.waiting(None, Page { after, limit: PAGE }).await?;
+        let page = app.store.standing(Page { after, limit: PAGE }).await?;
         let full = page.len() >= PAGE;
-        after = page.last().and_then(|view| Some((view.conversation.rank?, view.conversation.id)));
-        let mut good = page.iter().filter(|view| suits(&me, view, now));
-        if let Some(view) = good.find(|view| !tried.contains(&view.conversation.id)) {
-            return Ok(Some(view.conversation.id));
+        after = page.last().and_then(|(row, _)| Some((row.rank?, row.id)));
+        let mut good = page.iter().filter(|(row, offer)| suits(&me, row, offer.as_ref(), now));
+        if let Some((row, _)) = good.find(|(row, _)| !tried.contains(&row.id)) {
+            return Ok(Some(row.id));
         }
         if !full || after.is_none() {
             break;
@@ -119,14 +140,20 @@ async fn first_for(
     Ok(None)
 }
 
-fn suits(me: &AgentView, view: &ConversationView, now: Timestamp) -> bool {
-    let offer = view.offer.as_ref().filter(|offer| offer.until > now);
+/// They have no room on any channel.
+fn is_full(me: &AgentView) -> bool {
+    let load = |channel: &Channel| me.load.get(channel).copied().unwrap_or(0);
+    let mut rooms = me.agent.profile.iter().flat_map(|profile| &profile.capacity);
+    me.agent.profile.is_some() && rooms.all(|(channel, room)| load(channel) >= u32::from(*room))
+}
+
+fn suits(me: &AgentView, row: &Conversation, offer: Option<&Reservation>, now: Timestamp) -> bool {
+    let offer = offer.filter(|offer| offer.until > now);
     let mine = offer.is_some_and(|offer| offer.agent == me.agent.name);
     if offer.is_some() && !mine {
         return false;
     }
     let Some(profile) = &me.agent.profile else { return true };
-    let row = &view.conversation;
     let room = |channel: Channel| {
         let capacity = profile.capacity.get(&channel).copied().map_or(0, u32::from);
         // What they are offered counts already.
@@ -135,19 +162,6 @@ fn suits(me: &AgentView, view: &ConversationView, now: Timestamp) -> bool {
     };
     let skilled = row.routing.as_ref().is_none_or(|routing| routing.skills.is_subset(&profile.skills));
     profile.queues.contains(&row.queue) && skilled && room(row.channel)
-}
-
-/// What was taken under a key whose answer was lost: the first that came to the caller since they asked.
-async fn taken_since(
-    app: &App,
-    caller: &Caller,
-    asked_at: Timestamp,
-) -> Result<Option<ConversationView>, Problem> {
-    let find =
-        FindConversations { assignee: Some(caller.token.name.clone()), ..FindConversations::default() };
-    let theirs = app.store.conversations(&find, Page { after: None, limit: PAGE }).await?;
-    let since = theirs.into_iter().filter(|view| view.conversation.handed_at >= asked_at);
-    Ok(since.min_by_key(|view| view.conversation.handed_at))
 }
 
 /// Whose it shall be.
@@ -172,11 +186,8 @@ async fn assign(
 ) -> Result<Response, Problem> {
     write
         .act(&app, &caller, async |once::Json(AssignmentJson { to }), asked| {
-            let owner = find(&app, id).await?.conversation.assignee;
-            if owner.as_ref() != Some(&caller.token.name) && caller.needs(Role::Supervisor).is_err() {
-                let sentence = "an agent gives away only what is theirs; this needs the role supervisor";
-                return Err(Problem::forbidden(sentence));
-            }
+            // Whose it is counts when it is done, not a moment before: somebody may have been given it meanwhile.
+            let from = caller.needs(Role::Supervisor).is_err().then(|| caller.token.name.clone());
             // A mistyped name must not quietly put a conversation where nobody looks.
             if let Some(name) = &to
                 && !hired(&app).await?.contains(name)
@@ -184,7 +195,7 @@ async fn assign(
                 let sentence = format!("no agent has a token of the name `{name}`");
                 return Err(Problem::field("to", sentence));
             }
-            settle(&app, &caller, asked, id, |conversation| Deed::Assign { conversation, to }).await
+            settle(&app, &caller, asked, id, |conversation| Deed::Assign { conversation, from, to }).await
         })
         .await
 }
@@ -264,7 +275,8 @@ async fn owe_call(
 
 /// Says that the call we owed is done.
 ///
-/// A call that reaches the client says so by itself.
+/// A call that reaches the client says so by itself. A conversation of calls is resolved with it, unless the client
+/// is on the line.
 #[utoipa::path(post, path = "/v1/conversations/{id}/callback/done", tag = "conversations", operation_id = "callDone",
     params(("id" = String, Path, description = "The conversation's id, `cnv_…`.")),
     responses((status = 200, description = "Nothing is owed by telephone.", body = ConversationJson),

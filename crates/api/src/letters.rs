@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use contact::SourceName;
 use jiff::Timestamp;
 use serde::Serialize;
-use timeline::{DeadLetter, LetterState};
+use timeline::{DeadLetter, LetterState, ListedLetter};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,7 +47,7 @@ pub(crate) struct LetterJson {
     #[schema(schema_with = words::letter_state)]
     state: LetterState,
     /// Of what is kept, in bytes.
-    size: usize,
+    size: u64,
 }
 
 /// A dead letter with what is kept.
@@ -62,6 +62,13 @@ pub(crate) struct LetterDetailJson {
     base64: Option<String>,
 }
 
+impl From<ListedLetter> for LetterJson {
+    fn from(letter: ListedLetter) -> Self {
+        let ListedLetter { id, source, received_at, reason, field, state, size } = letter;
+        Self { id, source, received_at, reason, field, state, size }
+    }
+}
+
 impl From<&DeadLetter> for LetterJson {
     fn from(letter: &DeadLetter) -> Self {
         Self {
@@ -71,7 +78,7 @@ impl From<&DeadLetter> for LetterJson {
             reason: letter.reason.clone(),
             field: letter.field.clone(),
             state: letter.state,
-            size: letter.payload.len(),
+            size: letter.payload.len() as u64,
         }
     }
 }
@@ -114,7 +121,7 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Items<LetterJson>>, Problem> {
     let letters = app.store.letters(query.state, query.page.wanted()).await?;
-    Ok(Json(query.page.of(letters, |letter| HexId(letter.id.clone()), |letter| LetterJson::from(&letter))))
+    Ok(Json(query.page.of(letters, |letter| HexId(letter.id.clone()), LetterJson::from)))
 }
 
 /// One dead letter with what is kept.
@@ -131,7 +138,7 @@ async fn get(
 
 /// Sends it in again.
 ///
-/// It is marked `retried`; should it fail once more, it is open again.
+/// Once asked for it is done, also when whoever asked does not wait for it. It is marked `retried`; should it fail once more, it is open again.
 #[utoipa::path(post, path = "/v1/dead-letters/{id}/retry", tag = "operator", operation_id = "retryDeadLetter",
     params(("id" = String, Path, description = "32 hex digits.")),
     responses((status = 202, description = "It is on its way again.", body = LetterJson)))]
@@ -139,16 +146,24 @@ async fn retry(On(Supervisor(caller), app, id, write): On<Supervisor, HexId>) ->
     write
         .once(&app, &caller, async |()| {
             let letter = find(&app, &id).await?;
-            // Marked first: a letter that fails again at once must be found retried, to be opened.
-            app.store.set_letter(&id.0, LetterState::Retried).await?;
-            if let Err(error) = app.desk.retry(&letter).await {
-                app.store.set_letter(&id.0, letter.state).await?;
-                return Err(error.into());
-            }
             let shown = LetterJson { state: LetterState::Retried, ..LetterJson::from(&letter) };
+            // A task of its own: were it dropped between the mark and the sending, as when the caller hangs up, the
+            // letter would be among those that are on their way, and on its way nowhere.
+            let sent = app.tracker.spawn(send_in(app.clone(), letter));
+            sent.await.map_err(|failed| Problem::ours().because(failed))??;
             Ok(Done::with(StatusCode::ACCEPTED, &shown))
         })
         .await
+}
+
+async fn send_in(app: App, letter: DeadLetter) -> Result<(), Problem> {
+    // Marked first: a letter that fails again at once must be found retried, to be opened.
+    app.store.set_letter(&letter.id, LetterState::Retried).await?;
+    if let Err(error) = app.desk.retry(&letter).await {
+        app.store.set_letter(&letter.id, letter.state).await?;
+        return Err(error.into());
+    }
+    Ok(())
 }
 
 /// Puts it away. It stays readable, and can still be retried.

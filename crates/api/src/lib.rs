@@ -93,7 +93,7 @@ pub struct Parts {
     pub desk: Arc<dyn Desk>,
     /// Ends the event streams, and the task that says who is connected.
     pub stop: CancellationToken,
-    /// Has that task.
+    /// Has that task, and what is done to its end whoever goes away.
     pub tracker: TaskTracker,
 }
 
@@ -113,6 +113,7 @@ pub fn router(parts: Parts) -> Router {
         process,
         desk,
         stop,
+        tracker: tracker.clone(),
         tokens: caller::Tokens::default(),
         writes: once::Writes::default(),
         consoles: Arc::default(),
@@ -166,6 +167,7 @@ struct Inner {
     process: String,
     desk: Arc<dyn Desk>,
     stop: CancellationToken,
+    tracker: TaskTracker,
     tokens: caller::Tokens,
     writes: once::Writes,
     consoles: Arc<consoles::Consoles>,

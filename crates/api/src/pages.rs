@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use timeline::{FeedChange, FeedKind, Store, StoreError};
 
@@ -16,7 +16,7 @@ use crate::render::render;
 
 /// Positions of a page.
 const LONG: i64 = 256;
-/// Pages kept in memory, and in bytes what they may hold: those used last.
+/// Pages kept in memory, and in bytes what they may hold: those used last, and those that somebody is reading.
 const MOST_PAGES: usize = 64;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
@@ -45,8 +45,8 @@ pub(crate) struct Pages {
     uses: AtomicU64,
 }
 
-/// One page; it grows while the feed ends within it.
-struct Page {
+/// One page; it grows while the feed ends within it. Whoever holds one finds it again.
+pub(crate) struct Page {
     stretch: RwLock<Stretch<Frame>>,
     /// Held while it is read from the store, so that one reads and the others wait.
     reading: tokio::sync::Mutex<()>,
@@ -62,16 +62,19 @@ impl Pages {
     /// Shows what is known to follow `position`, up to the end of a page or until `each` has had enough; gives
     /// the last position seen. That is `position` itself where [`Pages::read`] must come first.
     pub(crate) fn show(&self, position: i64, each: impl FnMut(&Frame) -> bool) -> i64 {
-        self.page(position).stretch().show(position, each)
+        self.page(position).show(position, each)
     }
 
-    /// Reads what follows `position` within its page, unless somebody did meanwhile; gives the last position
-    /// known then. That is `position` itself at the end of the feed.
-    pub(crate) async fn read(&self, position: i64) -> Result<i64, StoreError> {
+    /// Reads what follows `position` within its page, unless somebody did meanwhile. The page shows nothing of it at
+    /// the end of the feed.
+    pub(crate) async fn read(&self, position: i64) -> Result<Arc<Page>, StoreError> {
         let page = self.page(position);
-        let _alone = page.reading.lock().await;
+        let alone = page.reading.lock().await;
         let missing = page.stretch().missing(position);
-        let Some((after, limit)) = missing else { return Ok(page.stretch().upto) };
+        let Some((after, limit)) = missing else {
+            drop(alone);
+            return Ok(page);
+        };
         let changes = self.store.feed(after, limit).await?;
         let mut frames = Vec::with_capacity(changes.len());
         for change in changes {
@@ -79,9 +82,10 @@ impl Pages {
         }
         let bytes = frames.iter().map(|(_, frame)| frame.bytes.len()).sum();
         page.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let mut stretch = page.stretch_mut();
-        stretch.take(frames);
-        Ok(stretch.upto.max(position))
+        page.stretch_mut().take(frames);
+        drop(alone);
+        forget_some(&mut self.kept(), MOST_PAGES);
+        Ok(page)
     }
 
     async fn frame(&self, change: FeedChange) -> Result<Frame, StoreError> {
@@ -104,17 +108,12 @@ impl Pages {
     fn page(&self, position: i64) -> Arc<Page> {
         let number = position.div_euclid(LONG);
         let use_ = self.uses.fetch_add(1, Ordering::Relaxed);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         if let Some(page) = kept.get(&number) {
             page.used.store(use_, Ordering::Relaxed);
             return Arc::clone(page);
         }
-        let bytes = |page: &Page| page.bytes.load(Ordering::Relaxed);
-        while kept.len() >= MOST_PAGES || kept.values().map(|page| bytes(page)).sum::<usize>() > MOST_BYTES {
-            let oldest = kept.iter().min_by_key(|(_, page)| page.used.load(Ordering::Relaxed));
-            let Some(number) = oldest.map(|(number, _)| *number) else { break };
-            kept.remove(&number);
-        }
+        forget_some(&mut kept, MOST_PAGES - 1);
         let page = Arc::new(Page {
             stretch: RwLock::new(Stretch::of(number)),
             reading: tokio::sync::Mutex::default(),
@@ -124,9 +123,31 @@ impl Pages {
         kept.insert(number, Arc::clone(&page));
         page
     }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<i64, Arc<Page>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets pages that nobody holds, until no more than so many are left and they hold no more than they may.
+fn forget_some(kept: &mut BTreeMap<i64, Arc<Page>>, most: usize) {
+    let bytes = |page: &Arc<Page>| page.bytes.load(Ordering::Relaxed);
+    let mut all: usize = kept.values().map(bytes).sum();
+    while kept.len() > most || all > MOST_BYTES {
+        let free = kept.iter().filter(|(_, page)| Arc::strong_count(page) == 1);
+        let oldest =
+            free.min_by_key(|(_, page)| page.used.load(Ordering::Relaxed)).map(|(number, _)| *number);
+        let Some(gone) = oldest.and_then(|number| kept.remove(&number)) else { break };
+        all = all.saturating_sub(bytes(&gone));
+    }
 }
 
 impl Page {
+    /// As [`Pages::show`], of this page alone.
+    pub(crate) fn show(&self, position: i64, each: impl FnMut(&Frame) -> bool) -> i64 {
+        self.stretch().show(position, each)
+    }
+
     fn stretch(&self) -> RwLockReadGuard<'_, Stretch<Frame>> {
         self.stretch.read().unwrap_or_else(PoisonError::into_inner)
     }

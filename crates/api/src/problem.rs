@@ -187,7 +187,7 @@ impl Problem {
         self
     }
 
-    fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.0.cause = Some(Cause(Arc::new(cause)));
         self
     }
@@ -210,6 +210,7 @@ impl From<ActError> for Problem {
             ActError::Store(error) => error.into(),
             ActError::Refused(Refusal::Missing(sentence)) => Problem::missing(sentence),
             ActError::Refused(Refusal::Denied(sentence)) => Problem::unwanted(sentence),
+            ActError::Refused(Refusal::Forbidden(sentence)) => Problem::forbidden(sentence),
             ActError::Refused(Refusal::TooLate(sentence)) => Problem::conflict(sentence).of(TOO_LATE),
             ActError::Refused(Refusal::NoWay(sentence)) => Problem::no_way(sentence),
             ActError::Refused(Refusal::Conflict { sentence, owner: None }) => Problem::conflict(sentence),

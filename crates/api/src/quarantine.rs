@@ -6,7 +6,7 @@ use axum::response::Response;
 use contact::{SourceName, Suspect};
 use jiff::Timestamp;
 use serde::Serialize;
-use timeline::Role;
+use timeline::{ListedSuspect, Role};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -49,6 +49,13 @@ pub(crate) struct SuspectDetailJson {
     text: Option<String>,
     /// The request otherwise.
     base64: Option<String>,
+}
+
+impl From<ListedSuspect> for SuspectJson {
+    fn from(suspect: ListedSuspect) -> Self {
+        let ListedSuspect { id, source, received_at, peer, reason, size } = suspect;
+        Self { id, source, received_at, peer, reason, size }
+    }
 }
 
 impl From<&Suspect> for SuspectJson {
@@ -96,7 +103,7 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Items<SuspectJson>>, Problem> {
     let suspects = app.store.suspects(query.source.as_ref(), query.page.wanted()).await?;
-    Ok(Json(query.page.of(suspects, |one| HexId(one.id.clone()), |one| SuspectJson::from(&one))))
+    Ok(Json(query.page.of(suspects, |one| HexId(one.id.clone()), SuspectJson::from)))
 }
 
 /// One held request, whole.

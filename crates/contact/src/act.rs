@@ -92,6 +92,9 @@ pub enum Deed {
     /// Who answers; `None` takes it from whoever did.
     Assign {
         conversation: ConversationId,
+        /// Whose it must be until then; `None`: whoever's it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
         to: Option<String>,
     },
     Resolve {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use contact::Identifier;
+use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Postgres, QueryBuilder};
 use tokio::sync::Mutex;
@@ -113,6 +114,17 @@ pub(crate) async fn entries(
     mut query: QueryBuilder<Postgres>,
 ) -> sqlx::Result<Vec<EntryRow>> {
     query.build_query_as().fetch_all(connection).await
+}
+
+/// The same of entries in brief: each is shortened as it comes.
+pub(crate) const IN_BRIEF: &str = ENTRIES;
+
+/// Runs a statement begun with [`IN_BRIEF`] and gives its rows.
+pub(crate) async fn entries_in_brief(
+    connection: &mut PgConnection,
+    mut query: QueryBuilder<Postgres>,
+) -> sqlx::Result<Vec<EntryRow>> {
+    query.build_query_as().fetch(connection).map_ok(EntryRow::in_brief).try_collect().await
 }
 
 /// Connects, looks at the server's version and brings the schema up to date.

@@ -130,18 +130,37 @@ pub(crate) async fn holders(
     .await
 }
 
+/// Entries as one JSON text of lists in the order of [`EntryRow`]: of rows each would cross from the connection's
+/// thread to ours by itself, which costs more than the text.
+macro_rules! entries_with {
+    ($content:literal) => {
+        concat!(
+            "select json_group_array(json_array(hex(id), kind, channel, direction, source, trust, rev, \
+             occurred_at, recorded_at, nullif(hex(client_id), ''), nullif(hex(contact_id), ''), \
+             nullif(hex(conversation_id), ''), agent, summary, ",
+            $content,
+            ")) from (select ",
+            columns!(entry),
+            " "
+        )
+    };
+}
+
 /// How a statement that reads entries begins; what follows says from where and in which order, and
-/// [`entries`] ends it. The answer is one JSON text of lists in the order of [`EntryRow`]: of rows each
-/// would cross from the connection's thread to ours by itself, which costs more than the text.
-pub(crate) const ENTRIES: &str = concat!(
-    "select json_group_array(json_array(hex(id), kind, channel, direction, source, trust, rev, occurred_at, \
-     recorded_at, nullif(hex(client_id), ''), nullif(hex(contact_id), ''), nullif(hex(conversation_id), ''), \
-     agent, summary, content)) from (select ",
-    columns!(entry),
-    " "
+/// [`entries`] ends it.
+pub(crate) const ENTRIES: &str = entries_with!("content");
+
+/// The same of entries in brief ([`timeline::in_brief`]); what is short anyway is left as it is, and so is what holds
+/// the character NUL, where SQLite's texts end. As a text, since JSON within JSON would be no string.
+pub(crate) const IN_BRIEF: &str = entries_with!(
+    "case when octet_length(content) <= 4096 or instr(content, '\\u0000') > 0 or not json_valid(content) then content \
+     else '' || json_replace(json_remove(content, '$.html', '$.quoted', '$.signature'), \
+     '$.text', substr(content ->> '$.text', 1, 1000)) end"
 );
 
-/// Ends a statement begun with [`ENTRIES`] and gives its rows.
+pub(crate) use self::entries as entries_in_brief;
+
+/// Ends a statement begun with [`ENTRIES`] or [`IN_BRIEF`] and gives its rows.
 pub(crate) async fn entries(
     connection: &mut SqliteConnection,
     mut query: QueryBuilder<Sqlite>,

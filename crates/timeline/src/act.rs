@@ -33,6 +33,8 @@ pub enum Refusal {
     Conflict { sentence: String, owner: Option<String> },
     /// The client does not want it.
     Denied(String),
+    /// Whoever asked may not.
+    Forbidden(String),
     /// It was offered, and is not any more.
     TooLate(String),
     /// Nothing leads there in writing.
@@ -53,6 +55,7 @@ impl Refusal {
         match self {
             Refusal::Missing(sentence)
             | Refusal::Denied(sentence)
+            | Refusal::Forbidden(sentence)
             | Refusal::TooLate(sentence)
             | Refusal::NoWay(sentence)
             | Refusal::Conflict { sentence, .. } => sentence,
@@ -213,8 +216,14 @@ pub fn judge(known: &Known, act: &Act, now: Timestamp) -> Result<(), Refusal> {
             }
             _ => Ok(()),
         },
-        Deed::Assign { conversation: id, .. }
-        | Deed::Reopen { conversation: id }
+        Deed::Assign { conversation: id, from, .. } => match (from, &conversation(id)?.assignee) {
+            (Some(from), owner) if owner.as_ref() != Some(from) => {
+                let sentence = "an agent gives away only what is theirs; this needs the role supervisor";
+                Err(Refusal::Forbidden(sentence.to_owned()))
+            }
+            _ => Ok(()),
+        },
+        Deed::Reopen { conversation: id }
         | Deed::Wake { conversation: id }
         | Deed::Route { conversation: id, .. }
         | Deed::Reckon { conversation: id, .. }

@@ -39,13 +39,13 @@ pub use model::{
     Agent, Announcement, Apart, Arrival, Callback, Chat, ChatLine, Claim, Client, Contact, ContactState,
     Conversation, DeadLetter, Entry, EntryKind, FeedItem, FeedKind, Holder, LetterState, Logged, Merge,
     Message, Preferences, Relocation, Reply, ReplyState, Reservation, ReservationState, Role, Stage, Status,
-    Talks, Token, Wish,
+    Talks, Token, Wish, in_brief,
 };
 pub use policy::Policy;
 pub use port::{
     AgentView, Answered, Candidate, Card, Changes, ChatView, ConversationView, Digests, Dossier, FeedChange,
-    FindClients, FindContacts, FindConversations, History, HoldBounds, Known, Page, Store, StoreError, Ties,
-    Tx, Wanted, Work, WorkOf,
+    FindClients, FindContacts, FindConversations, History, HoldBounds, Known, ListedLetter, ListedSuspect,
+    Page, Store, StoreError, Ties, Tx, Wanted, Work, WorkOf,
 };
 pub use preview::{Preview, Side, preview};
 pub use record::{Recorded, letter_for, record};

@@ -19,7 +19,7 @@ pub use self::agent::{Agent, Reservation, ReservationState};
 pub use self::chat::{Chat, ChatLine};
 pub use self::client::{Apart, Claim, Client, Holder, Merge, Preferences, Relocation, Stage, Talks, Wish};
 pub use self::conversation::{Callback, Conversation, Status};
-pub use self::entry::{Contact, ContactState, Entry, EntryKind, Message};
+pub use self::entry::{Contact, ContactState, Entry, EntryKind, Message, in_brief};
 pub use self::log::{Announcement, Arrival, DeadLetter, FeedItem, FeedKind, LetterState, Logged};
 pub use self::reply::{Reply, ReplyState};
 pub use self::token::{Role, Token};

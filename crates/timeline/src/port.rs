@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use contact::{
-    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, IdentifierKind, Level, MergeId,
-    ReservationId, SourceName, Suspect,
+    Channel, ClientId, ContactId, ConversationId, EntryId, EventKey, Identifier, IdentifierKind, Level,
+    MergeId, ReservationId, SourceName, Suspect,
 };
 use jiff::Timestamp;
 
@@ -42,6 +42,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Entry>, StoreError>;
     /// Newest first, also those without a client.
     async fn contacts(&self, find: &FindContacts, page: Page<ContactId>) -> Result<Vec<Entry>, StoreError>;
+    /// One event of the log.
+    async fn logged(&self, key: &EventKey) -> Result<Option<Logged>, StoreError>;
     /// The contact with every event of it as logged, oldest first.
     async fn contact(&self, id: ContactId) -> Result<Option<(Entry, Vec<Logged>)>, StoreError>;
     /// Newest first.
@@ -79,6 +81,11 @@ pub trait Store: Send + Sync {
         queue: Option<&str>,
         page: Page<(i64, ConversationId)>,
     ) -> Result<Vec<ConversationView>, StoreError>;
+    /// The same of all queues without clients and entries, for who looks for one of them; each with its pending offer.
+    async fn standing(
+        &self,
+        page: Page<(i64, ConversationId)>,
+    ) -> Result<Vec<(Conversation, Option<Reservation>)>, StoreError>;
     /// The entries of one conversation, newest first as [`Store::timeline`].
     async fn conversation_entries(
         &self,
@@ -113,7 +120,7 @@ pub trait Store: Send + Sync {
         &self,
         state: Option<LetterState>,
         page: Page<String>,
-    ) -> Result<Vec<DeadLetter>, StoreError>;
+    ) -> Result<Vec<ListedLetter>, StoreError>;
     async fn letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError>;
     /// False when there is no such letter.
     async fn set_letter(&self, id: &str, state: LetterState) -> Result<bool, StoreError>;
@@ -124,7 +131,7 @@ pub trait Store: Send + Sync {
         &self,
         source: Option<&SourceName>,
         page: Page<String>,
-    ) -> Result<Vec<Suspect>, StoreError>;
+    ) -> Result<Vec<ListedSuspect>, StoreError>;
     async fn suspect(&self, id: &str) -> Result<Option<Suspect>, StoreError>;
     /// Takes it off the shelf, released or discarded; false when it was not there.
     async fn drop_suspect(&self, id: &str) -> Result<bool, StoreError>;
@@ -294,7 +301,7 @@ pub struct WorkOf {
 pub struct Work {
     pub agents: Vec<Agent>,
     pub conversations: Vec<Conversation>,
-    /// Who spoke last with the clients of those conversations, where somebody did.
+    /// Who knows the clients of those conversations, where somebody does: see [`Client::acquaintance`].
     pub known_by: HashMap<ClientId, String>,
     /// Of those conversations the offers that are pending, or whose agent still rests from it; and every
     /// pending one of a conversation that is not there any more.
@@ -374,10 +381,36 @@ pub struct Card {
     pub identifiers: Vec<Holder>,
 }
 
+/// A dead letter without what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedLetter {
+    pub id: String,
+    pub source: Option<SourceName>,
+    pub received_at: Timestamp,
+    pub reason: String,
+    pub field: Option<String>,
+    pub state: LetterState,
+    /// Of what is kept, in bytes.
+    pub size: u64,
+}
+
+/// A suspect without its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSuspect {
+    pub id: String,
+    pub source: SourceName,
+    pub received_at: Timestamp,
+    pub peer: Option<String>,
+    pub reason: String,
+    /// Of the request, in bytes.
+    pub size: u64,
+}
+
 #[derive(Clone, Debug)]
 pub struct ConversationView {
     pub conversation: Conversation,
     pub client: Option<Client>,
+    /// Maybe in brief: see [`Entry::in_brief`].
     pub last_entry: Option<Entry>,
     /// Its pending offer.
     pub offer: Option<Reservation>,
@@ -409,7 +442,7 @@ pub struct FeedChange {
     pub position: i64,
     pub kind: FeedKind,
     pub rev: i64,
-    /// The entry that changed, or the last one of the conversation that did.
+    /// The entry that changed, or the last one of the conversation that did, that maybe in brief.
     pub entry: Option<Entry>,
     pub conversation: Option<Conversation>,
     /// The client of the entry or conversation, or the one that changed.

@@ -50,6 +50,8 @@ pub(crate) struct ConversationJson {
     offer: Option<OfferJson>,
     /// The call we owe; null when none was ever owed.
     callback: Option<CallbackJson>,
+    /// In brief: without `html`, `quoted` and `signature`, and of `text` the first 1,000 letters. Whole it stands on
+    /// the timeline.
     last_entry: Option<EntryJson>,
     /// It turned out to be part of this one. Only `/v1/events` shows such a one; elsewhere the conversation
     /// it became part of stands in its place.
@@ -189,7 +191,7 @@ impl ConversationJson {
                 since: callback.since,
                 done_at: callback.done_at,
             }),
-            last_entry: last.map(EntryJson::from),
+            last_entry: last.map(|entry| entry.in_brief().into()),
             continued_in: row.continued_in,
         }
     }

@@ -1,8 +1,12 @@
 //! Whose a conversation is, and whether it waits.
 
-use timeline::Role;
+use std::sync::atomic::Ordering;
 
-use crate::house::{Answer, Person, missed};
+use contact::{Act, Actor, Deed, EventKey};
+use timeline::act::{self, ActError, Refusal};
+use timeline::{Arrival, Policy, Role};
+
+use crate::house::{Answer, House, Person, missed, noon};
 use crate::sqlite::{Real, real};
 
 async fn missed_call() -> (Real, String) {
@@ -44,6 +48,31 @@ async fn an_agent_gives_away_what_is_theirs_and_a_supervisor_anything() {
         let answer = assign(&sue, &path, &format!("{nobody:?}")).await;
         assert_eq!(answer.problem(), format!("400 [to] no agent has a token of the name `{nobody}`"));
     }
+}
+
+#[tokio::test]
+async fn whose_a_conversation_is_counts_when_it_is_given_away_and_not_when_it_is_asked_again() {
+    let house = House::new();
+    house.records(missed("CA1", Some("+380441234567"), 0)).await;
+    let (bo, ann) = (house.named("Bo", Role::Agent).await, house.named("Ann", Role::Agent).await);
+    let id = bo.get("/v1/conversations").await.items()[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/conversations/{id}");
+    bo.post(&format!("{path}/claim"), "").await;
+    // The answer is lost, and nobody remembers it.
+    house.store.forgets.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        let (key, body) = ([("Idempotency-Key", "k")], r#"{"to":"Ann"}"#);
+        let given = bo.send("POST", &format!("{path}/assign"), &key, body).await;
+        assert_eq!(given.json()["assignee"], "Ann");
+    }
+    // Asked for while it was Bo's, done when it is Ann's.
+    let conversation = id.parse().unwrap();
+    let deed = Deed::Assign { conversation, from: Some("Bo".to_owned()), to: None };
+    let key = EventKey { source: "desk/api".parse().unwrap(), id: "late".to_owned() };
+    let event = act::event(key, Act { by: Actor::Agent("Bo".to_owned()), deed }, noon(60));
+    let late = act::act(house.store.as_ref(), &Policy::default(), Arrival::new(event, noon(60))).await;
+    assert!(matches!(late, Err(ActError::Refused(Refusal::Forbidden(_)))), "{late:?}");
+    assert_eq!(ann.get(&path).await.json()["assignee"], "Ann");
 }
 
 #[tokio::test]

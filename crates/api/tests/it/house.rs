@@ -17,6 +17,7 @@ use contact::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use timeline::{Arrival, DeadLetter, LetterState, Role, Store, Token, record};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -268,6 +269,8 @@ pub(crate) struct TestDesk {
     pub(crate) closed: AtomicBool,
     pub(crate) panics: AtomicBool,
     pub(crate) hangs: AtomicBool,
+    /// What hung when a letter was to be sent in goes on.
+    pub(crate) goes_on: Notify,
 }
 
 #[async_trait]
@@ -311,6 +314,9 @@ impl Desk for TestDesk {
     }
 
     async fn retry(&self, letter: &DeadLetter) -> Result<(), DeskError> {
+        if self.hangs.load(Ordering::Relaxed) {
+            self.goes_on.notified().await;
+        }
         if self.closed.load(Ordering::Relaxed) {
             return Err(DeskError::Away {
                 doing: "send a letter in again",

@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
-use contact::CallState;
+use contact::{CallState, Content};
 use futures::StreamExt as _;
 use timeline::{Policy, Role, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, Person, call, missed, noon};
+use crate::written::{ADDRESS, mail};
 
 /// An open event stream.
 pub(crate) struct Listener {
@@ -149,6 +150,36 @@ async fn a_conversation_shows_its_last_entry_though_that_changed_long_before_or_
     assert!(conversations > 100);
 }
 
+/// Everything seen by a listener who stays for a few changes and comes back where they were, until all that was
+/// written is seen.
+pub(crate) async fn comes_back_all_the_time(
+    person: &Person,
+    store: &dyn Store,
+    done: &CancellationToken,
+) -> Vec<i64> {
+    let (mut seen, mut last, mut patience) = (Vec::new(), 0, 1);
+    let at_the_end = async |last| done.is_cancelled() && last == store.feed_head().await.unwrap();
+    while !at_the_end(last).await {
+        let id = last.to_string();
+        // A stale `after`, as a browser would send it, gives way to the header.
+        let mut listener = Listener::open(person, "?after=0", &[("Last-Event-ID", &id)]).await;
+        for _ in 0..patience {
+            if at_the_end(last).await {
+                break;
+            }
+            tokio::select! {
+                id = listener.id() => {
+                    last = id;
+                    seen.push(id);
+                }
+                () = done.cancelled(), if !done.is_cancelled() => {}
+            }
+        }
+        patience = patience % 29 + 1;
+    }
+    seen
+}
+
 #[tokio::test]
 async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_write() {
     let house = House::new();
@@ -177,25 +208,7 @@ async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_wri
             tokio::task::yield_now().await;
         }
     });
-    let (mut seen, mut last, mut patience) = (Vec::new(), 0, 1);
-    while !(done.is_cancelled() && last == house.store.feed_head().await.unwrap()) {
-        let id = last.to_string();
-        // A stale `after`, as a browser would send it, gives way to the header.
-        let mut listener = Listener::open(&mia, "?after=0", &[("Last-Event-ID", &id)]).await;
-        for _ in 0..patience {
-            if done.is_cancelled() && last == house.store.feed_head().await.unwrap() {
-                break;
-            }
-            tokio::select! {
-                id = listener.id() => {
-                    last = id;
-                    seen.push(id);
-                }
-                () = done.cancelled(), if !done.is_cancelled() => {}
-            }
-        }
-        patience = patience % 17 + 1;
-    }
+    let seen = comes_back_all_the_time(&mia, house.store.as_ref(), &done).await;
     let head = house.store.feed_head().await.unwrap();
     assert!(head > 800, "something was written: {head}");
     assert_eq!(seen, (1..=head).collect::<Vec<_>>());
@@ -292,6 +305,32 @@ async fn a_screen_is_told_what_was_too_much_for_it_and_goes_on() {
     }
 }
 
+#[tokio::test]
+async fn a_screen_that_comes_back_to_more_than_is_kept_at_once_is_told_and_goes_on() {
+    let house = House::new();
+    let mia = house.person(Role::Reader).await;
+    // Sixty megabytes in fewer changes than are too many to look at.
+    for n in 0..600 {
+        let mut event = mail(&format!("m{n}"), ADDRESS, n, Vec::new());
+        if let Content::Email(email) = &mut event.content {
+            email.text = "x".repeat(100_000);
+        }
+        house.records(vec![event]).await;
+    }
+    let head = house.store.feed_head().await.unwrap();
+    assert!((1_200..4_096).contains(&head), "{head}");
+    let mut screen = Listener::open(&mia, "?screen=true&after=0", &[]).await;
+    let told = async {
+        while screen.id().await < head {}
+        house.records(missed("CA1", None, 9_999)).await;
+        assert_eq!(screen.id().await, head + 1, "and goes on");
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("it is told");
+    // Each page once, and now and then a look whether there is more.
+    let read = house.store.feed_reads.load(Ordering::Relaxed);
+    assert!(read < 600 + 100, "{read} times");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_rings_at_once_on_the_screen_of_its_agent_and_a_moment_later_on_others() {
     let house = House::new();
@@ -386,7 +425,7 @@ async fn every_stream_ends_at_the_stop() {
     house.stop.cancel();
     assert_eq!(listener.message().await, None);
     house.tracker.close();
-    tokio::time::timeout(Duration::from_secs(10), house.tracker.wait())
+    tokio::time::timeout(Duration::from_secs(60), house.tracker.wait())
         .await
         .expect("the feed's task ends too");
 }

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use contact::{
-    Channel, ClientId, ContactId, ConversationId, EntryId, Identifier, MergeId, ReservationId, SourceName,
-    Suspect,
+    Channel, ClientId, ContactId, ConversationId, EntryId, Event, EventKey, Identifier, MergeId,
+    ReservationId, SourceName, Suspect,
 };
 use jiff::Timestamp;
 use timeline::figures::{Board, Facts, FiguresQuery};
 use timeline::port::{
     AgentView, Answered, Candidate, Card, ChatView, ConversationView, Dossier, FeedChange, FindClients,
-    FindContacts, FindConversations, HoldBounds, Page, Store, StoreError, Tx,
+    FindContacts, FindConversations, HoldBounds, ListedLetter, ListedSuspect, Page, Store, StoreError, Tx,
 };
 use timeline::{
     Agent, ChatLine, Client, Contact, Conversation, DeadLetter, Entry, FeedItem, FeedKind, Holder,
@@ -174,6 +174,12 @@ impl Store for MemoryStore {
         Ok(page(found, |(id, _)| *id, at)?.into_iter().map(|(_, entry)| entry).collect())
     }
 
+    async fn logged(&self, key: &EventKey) -> Result<Option<Logged>, StoreError> {
+        let rows = self.rows()?;
+        let of = |logged: &Logged| Event::from_json(logged.payload.as_bytes()).unwrap().key;
+        Ok(rows.log.iter().map(|(_, logged)| logged).find(|logged| of(logged) == *key).cloned())
+    }
+
     async fn contact(&self, id: ContactId) -> Result<Option<(Entry, Vec<Logged>)>, StoreError> {
         let rows = self.rows()?;
         let Some(contact) = rows.contacts.values().find(|contact| contact.id == id) else { return Ok(None) };
@@ -284,6 +290,14 @@ impl Store for MemoryStore {
         Ok(found.into_iter().take(at.limit).map(|(_, row)| rows.view(row)).collect())
     }
 
+    async fn standing(
+        &self,
+        at: Page<(i64, ConversationId)>,
+    ) -> Result<Vec<(Conversation, Option<Reservation>)>, StoreError> {
+        let views = self.waiting(None, at).await?;
+        Ok(views.into_iter().map(|view| (view.conversation, view.offer)).collect())
+    }
+
     async fn conversation_entries(
         &self,
         conversation: ConversationId,
@@ -362,10 +376,19 @@ impl Store for MemoryStore {
         &self,
         state: Option<LetterState>,
         at: Page<String>,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
+    ) -> Result<Vec<ListedLetter>, StoreError> {
         let rows = self.rows()?;
         let found = rows.letters.values().filter(|letter| state.is_none_or(|state| letter.state == state));
-        page(found.cloned(), |letter| letter.id.clone(), at)
+        let listed = found.cloned().map(|letter| ListedLetter {
+            id: letter.id,
+            source: letter.source,
+            received_at: letter.received_at,
+            reason: letter.reason,
+            field: letter.field,
+            state: letter.state,
+            size: letter.payload.len() as u64,
+        });
+        page(listed, |letter| letter.id.clone(), at)
     }
 
     async fn letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
@@ -386,11 +409,19 @@ impl Store for MemoryStore {
         &self,
         source: Option<&SourceName>,
         at: Page<String>,
-    ) -> Result<Vec<Suspect>, StoreError> {
+    ) -> Result<Vec<ListedSuspect>, StoreError> {
         let rows = self.rows()?;
         let found =
             rows.suspects.values().filter(|suspect| source.is_none_or(|name| suspect.source == *name));
-        page(found.cloned(), |suspect| suspect.id.clone(), at)
+        let listed = found.cloned().map(|suspect| ListedSuspect {
+            id: suspect.id,
+            source: suspect.source,
+            received_at: suspect.received_at,
+            peer: suspect.peer,
+            reason: suspect.reason,
+            size: suspect.request.size,
+        });
+        page(listed, |suspect| suspect.id.clone(), at)
     }
 
     async fn suspect(&self, id: &str) -> Result<Option<Suspect>, StoreError> {

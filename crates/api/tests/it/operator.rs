@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use timeline::{HoldBounds, LetterState, Role, Store};
 
 use crate::house::{House, letter, suspect};
+use crate::live::eventually;
 
 const BOUNDS: HoldBounds = HoldBounds { per_source: 100, bytes_per_source: 1 << 20 };
 
@@ -38,6 +39,23 @@ async fn a_letter_that_could_not_be_sent_in_stays_as_it_was() {
     let refused = sue.post(&format!("/v1/dead-letters/{}/retry", letter(1).id), "").await;
     assert_eq!(refused.problem(), "503 this cannot be taken at the moment; try again");
     assert_eq!(house.store.letter(&letter(1).id).await.unwrap().unwrap().state, LetterState::Open);
+}
+
+#[tokio::test]
+async fn a_letter_goes_its_way_to_the_end_though_who_sent_it_in_hung_up() {
+    let house = House::new();
+    house.store.bury(&[letter(1)]).await.unwrap();
+    house.desk.hangs.store(true, Ordering::Relaxed);
+    let sue = house.person(Role::Supervisor).await;
+    let is = async |state| house.store.letter(&letter(1).id).await.unwrap().unwrap().state == state;
+    let path = format!("/v1/dead-letters/{}/retry", letter(1).id);
+    tokio::select! {
+        _ = sue.post(&path, "") => panic!("it hangs"),
+        () = eventually("it is marked", async || is(LetterState::Retried).await) => {}
+    }
+    house.desk.closed.store(true, Ordering::Relaxed);
+    house.desk.goes_on.notify_one();
+    eventually("it is open again", async || is(LetterState::Open).await).await;
 }
 
 #[tokio::test]

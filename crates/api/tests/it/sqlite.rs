@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::house::{PROCESS, Person, TestDesk, letter, missed, noon, suspect, time};
-use crate::live::Listener;
+use crate::live::comes_back_all_the_time;
 
 pub(crate) struct Real {
     /// An admin.
@@ -130,24 +130,7 @@ async fn a_listener_that_comes_back_all_the_time_misses_nothing_while_others_wri
             feed.wake(write(store.as_ref(), n).await);
         }
     });
-    let (mut seen, mut last, mut patience) = (Vec::new(), 0, 1);
-    while !(done.is_cancelled() && last == real.store.feed_head().await.unwrap()) {
-        let id = last.to_string();
-        let mut listener = Listener::open(&rea, "", &[("Last-Event-ID", &id)]).await;
-        for _ in 0..patience {
-            if done.is_cancelled() && last == real.store.feed_head().await.unwrap() {
-                break;
-            }
-            tokio::select! {
-                id = listener.id() => {
-                    last = id;
-                    seen.push(id);
-                }
-                () = done.cancelled(), if !done.is_cancelled() => {}
-            }
-        }
-        patience = patience % 29 + 1;
-    }
+    let seen = comes_back_all_the_time(&rea, real.store.as_ref(), &done).await;
     let head = real.store.feed_head().await.unwrap();
     assert!(head > 600, "something was written: {head}");
     assert_eq!(seen, (1..=head).collect::<Vec<_>>());

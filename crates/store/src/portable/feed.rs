@@ -68,10 +68,10 @@ async fn present(connection: &mut Connection, items: &[FeedItem]) -> Result<Pres
     let pending = work::pending(connection, shown.iter().copied().map(ConversationId::from_uuid)).await?;
     shown.extend(reservations.values().map(|reservation| reservation.conversation.uuid()));
     let conversations = lists::conversations_by_id(connection, shown).await?;
-    let mut shown = of(&[FeedKind::Entry]);
-    shown
-        .extend(conversations.values().filter_map(|conversation| conversation.last_entry).map(EntryId::uuid));
-    let entries = lists::entries_by_id(connection, shown).await?;
+    let mut entries = lists::entries_by_id(connection, of(&[FeedKind::Entry])).await?;
+    let last = conversations.values().filter_map(|conversation| conversation.last_entry);
+    let last: Vec<Uuid> = last.filter(|id| !entries.contains_key(id)).map(EntryId::uuid).collect();
+    entries.extend(lists::last_entries(connection, last).await?);
     let mut whose = of(&[FeedKind::Client]);
     whose.extend(entries.values().filter_map(|entry| entry.client).map(ClientId::uuid));
     whose.extend(conversations.values().filter_map(|conversation| conversation.client).map(ClientId::uuid));

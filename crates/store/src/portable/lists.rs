@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use contact::{Channel, ClientId, ContactId, ConversationId, EntryId};
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, EventKey};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Arguments as _, Database, Error, QueryBuilder};
 use timeline::{
     Card, Client, Conversation, ConversationView, Entry, FindClients, FindContacts, FindConversations,
-    Holder, Logged, Page,
+    Holder, Logged, Page, Reservation,
 };
 use uuid::Uuid;
 
-use super::super::{Connection, Db, ENTRIES, entries, ids};
+use super::super::{Connection, Db, ENTRIES, IN_BRIEF, entries, entries_in_brief, ids};
 use super::work;
 use crate::rows::{ClientRow, ConversationRow, IdentifierRow, LoggedRow, read as nouns};
 use crate::values::{Stamp, containing, has_nul, rows};
@@ -39,16 +39,35 @@ pub(super) async fn entries_by_id(
     connection: &mut Connection,
     wanted: impl IntoIterator<Item = Uuid>,
 ) -> Result<HashMap<EntryId, Entry>, Error> {
+    let Some(query) = by_id(ENTRIES, wanted)? else { return Ok(HashMap::new()) };
+    let found: Vec<Entry> = nouns(entries(connection, query).await?)?;
+    Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
+}
+
+/// The same in brief.
+pub(super) async fn last_entries(
+    connection: &mut Connection,
+    wanted: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<EntryId, Entry>, Error> {
+    let Some(query) = by_id(IN_BRIEF, wanted)? else { return Ok(HashMap::new()) };
+    let found: Vec<Entry> = nouns(entries_in_brief(connection, query).await?)?;
+    Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
+}
+
+/// `None` where nothing is wanted.
+fn by_id(
+    entries: &'static str,
+    wanted: impl IntoIterator<Item = Uuid>,
+) -> Result<Option<QueryBuilder<Db>>, Error> {
     let wanted: Vec<Uuid> = wanted.into_iter().collect();
     if wanted.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(None);
     }
     let mut list = <Db as Database>::Arguments::default();
     list.add(ids(wanted)).map_err(Error::Encode)?;
-    let mut query = QueryBuilder::<Db>::with_arguments(ENTRIES, list);
+    let mut query = QueryBuilder::<Db>::with_arguments(entries, list);
     query.push("from entry where id ").push(in_ids!("$1"));
-    let found: Vec<Entry> = nouns(entries(connection, query).await?)?;
-    Ok(found.into_iter().map(|entry| (entry.id, entry)).collect())
+    Ok(Some(query))
 }
 
 pub(super) async fn conversations_by_id(
@@ -242,6 +261,17 @@ pub(super) async fn contacts(
     nouns(entries(connection, query).await?)
 }
 
+pub(super) async fn logged(connection: &mut Connection, key: &EventKey) -> Result<Option<Logged>, Error> {
+    let found: Option<LoggedRow> = sqlx::query_as(
+        "select e.position as position, e.recorded_at as recorded_at, p.payload as payload \
+         from contact_event as e join event_payload as p on p.position = e.position where e.key = $1",
+    )
+    .bind(Uuid::from_bytes(key.digest()))
+    .fetch_optional(connection)
+    .await?;
+    found.map(Logged::try_from).transpose()
+}
+
 pub(super) async fn contact(
     connection: &mut Connection,
     id: ContactId,
@@ -305,6 +335,26 @@ pub(super) async fn waiting(
     queue: Option<&str>,
     page: Page<(i64, ConversationId)>,
 ) -> Result<Vec<ConversationView>, Error> {
+    let found = in_line(&mut *connection, queue, page).await?;
+    views(connection, found).await
+}
+
+/// The same without clients and entries.
+pub(super) async fn standing(
+    connection: &mut Connection,
+    page: Page<(i64, ConversationId)>,
+) -> Result<Vec<(Conversation, Option<Reservation>)>, Error> {
+    let found = in_line(&mut *connection, None, page).await?;
+    let pending = work::pending(connection, found.iter().map(|row| row.id)).await?;
+    let mut offers = work::first_offers(pending);
+    Ok(found.into_iter().map(|row| (offers.remove(&row.id), row)).map(|(offer, row)| (row, offer)).collect())
+}
+
+async fn in_line(
+    connection: &mut Connection,
+    queue: Option<&str>,
+    page: Page<(i64, ConversationId)>,
+) -> Result<Vec<Conversation>, Error> {
     if queue.is_some_and(has_nul) {
         return Ok(Vec::new());
     }
@@ -320,8 +370,7 @@ pub(super) async fn waiting(
         query.push(" and queue = ").push_bind(queue);
     }
     query.push(" order by rank, id limit ").push_bind(rows(page.limit)).push(" + 0");
-    let found = nouns(query.build_query_as::<ConversationRow>().fetch_all(&mut *connection).await?)?;
-    views(connection, found).await
+    nouns(query.build_query_as::<ConversationRow>().fetch_all(connection).await?)
 }
 
 pub(super) async fn conversation(
@@ -339,7 +388,7 @@ pub(super) async fn views(
     let whose = conversations.iter().filter_map(|conversation| conversation.client).map(|id| id.uuid());
     let clients = clients_by_id(connection, whose).await?;
     let last = conversations.iter().filter_map(|conversation| conversation.last_entry).map(|id| id.uuid());
-    let entries = entries_by_id(connection, last).await?;
+    let entries = last_entries(connection, last).await?;
     let pending = work::pending(connection, conversations.iter().map(|conversation| conversation.id)).await?;
     let offers = work::first_offers(pending);
     let view = |conversation: Conversation| ConversationView {

@@ -28,15 +28,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contact::{
-    Channel, ClientId, ContactId, ConversationId, EntryId, MergeId, ReservationId, SourceName, Suspect,
+    Channel, ClientId, ContactId, ConversationId, EntryId, EventKey, MergeId, ReservationId, SourceName,
+    Suspect,
 };
 use jiff::Timestamp;
 use sqlx::Pool;
 use timeline::figures::{Board, Facts, FiguresQuery};
 use timeline::{
-    AgentView, Answered, Candidate, Card, ChatLine, ChatView, ConversationView, DeadLetter, Dossier, Entry,
-    FeedChange, FindClients, FindContacts, FindConversations, HoldBounds, LetterState, Logged, Merge, Page,
-    Reply, Reservation, Store, StoreError, Token, Tx,
+    AgentView, Answered, Candidate, Card, ChatLine, ChatView, Conversation, ConversationView, DeadLetter,
+    Dossier, Entry, FeedChange, FindClients, FindContacts, FindConversations, HoldBounds, LetterState,
+    ListedLetter, ListedSuspect, Logged, Merge, Page, Reply, Reservation, Store, StoreError, Token, Tx,
 };
 use tokio::sync::Mutex;
 
@@ -94,6 +95,10 @@ impl Store for Database {
 
     async fn contacts(&self, find: &FindContacts, page: Page<ContactId>) -> Result<Vec<Entry>, StoreError> {
         reading!(self, "list contacts", |connection| lists::contacts(connection, find, page))
+    }
+
+    async fn logged(&self, key: &EventKey) -> Result<Option<Logged>, StoreError> {
+        reading!(self, "look for an event", |connection| lists::logged(connection, key))
     }
 
     async fn contact(&self, id: ContactId) -> Result<Option<(Entry, Vec<Logged>)>, StoreError> {
@@ -160,6 +165,13 @@ impl Store for Database {
         reading!(self, "read the waiting list", |connection| lists::waiting(connection, queue, page))
     }
 
+    async fn standing(
+        &self,
+        page: Page<(i64, ConversationId)>,
+    ) -> Result<Vec<(Conversation, Option<Reservation>)>, StoreError> {
+        reading!(self, "look who waits", |connection| lists::standing(connection, page))
+    }
+
     async fn conversation_entries(
         &self,
         conversation: ConversationId,
@@ -222,7 +234,7 @@ impl Store for Database {
         &self,
         state: Option<LetterState>,
         page: Page<String>,
-    ) -> Result<Vec<DeadLetter>, StoreError> {
+    ) -> Result<Vec<ListedLetter>, StoreError> {
         reading!(self, "list dead letters", |connection| shelves::letters(connection, state, page))
     }
 
@@ -245,7 +257,7 @@ impl Store for Database {
         &self,
         source: Option<&SourceName>,
         page: Page<String>,
-    ) -> Result<Vec<Suspect>, StoreError> {
+    ) -> Result<Vec<ListedSuspect>, StoreError> {
         reading!(self, "list suspects", |connection| shelves::suspects(connection, source, page))
     }
 

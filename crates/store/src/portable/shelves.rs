@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use contact::{SourceName, Suspect};
 use jiff::Timestamp;
 use sqlx::{Error, QueryBuilder};
-use timeline::{Answered, DeadLetter, HoldBounds, LetterState, Page, Token};
+use timeline::{Answered, DeadLetter, HoldBounds, LetterState, ListedLetter, ListedSuspect, Page, Token};
 
 use super::super::{Connection, Db};
-use crate::rows::{AnswerRow, LetterRow, SuspectRow, TokenRow, read as nouns};
+use crate::rows::{
+    AnswerRow, LetterRow, ListedLetterRow, ListedSuspectRow, SuspectRow, TokenRow, read as nouns,
+};
 use crate::values::{Stamp, has_nul, rows, unreadable, without_nul};
 
 // --- dead letters
@@ -43,9 +45,11 @@ pub(super) async fn letters(
     connection: &mut Connection,
     state: Option<LetterState>,
     page: Page<String>,
-) -> Result<Vec<DeadLetter>, Error> {
-    let mut query =
-        QueryBuilder::<Db>::new(concat!("select ", columns!(dead_letter), " from dead_letter where true"));
+) -> Result<Vec<ListedLetter>, Error> {
+    let mut query = QueryBuilder::<Db>::new(
+        "select id, source, received_at, reason, field, state, \
+         cast(octet_length(payload) as bigint) as size from dead_letter where true",
+    );
     if let Some(state) = state {
         query.push(" and state = ").push_bind(state.as_str());
     }
@@ -54,7 +58,7 @@ pub(super) async fn letters(
         query.push_bind(after).push(")");
     }
     query.push(" order by received_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
-    nouns(query.build_query_as::<LetterRow>().fetch_all(connection).await?)
+    nouns(query.build_query_as::<ListedLetterRow>().fetch_all(connection).await?)
 }
 
 pub(super) async fn letter(connection: &mut Connection, id: &str) -> Result<Option<DeadLetter>, Error> {
@@ -167,10 +171,9 @@ pub(super) async fn suspects(
     connection: &mut Connection,
     source: Option<&SourceName>,
     page: Page<String>,
-) -> Result<Vec<Suspect>, Error> {
-    let mut query = QueryBuilder::<Db>::new(
-        "select id, source, received_at, peer, reason, request from suspect where true",
-    );
+) -> Result<Vec<ListedSuspect>, Error> {
+    let mut query =
+        QueryBuilder::<Db>::new("select id, source, received_at, peer, reason, size from suspect where true");
     if let Some(source) = source {
         query.push(" and source = ").push_bind(source.as_str());
     }
@@ -181,7 +184,7 @@ pub(super) async fn suspects(
         query.push_bind(after).push(")");
     }
     query.push(" order by received_at desc, id desc limit ").push_bind(rows(page.limit)).push(" + 0");
-    nouns(query.build_query_as::<SuspectRow>().fetch_all(connection).await?)
+    nouns(query.build_query_as::<ListedSuspectRow>().fetch_all(connection).await?)
 }
 
 pub(super) async fn suspect(connection: &mut Connection, id: &str) -> Result<Option<Suspect>, Error> {

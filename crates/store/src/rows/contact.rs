@@ -64,6 +64,12 @@ pub(crate) struct EntryRow {
     content: String,
 }
 
+impl EntryRow {
+    pub(crate) fn in_brief(self) -> Self {
+        Self { content: timeline::in_brief(self.content), ..self }
+    }
+}
+
 impl TryFrom<EntryRow> for Entry {
     type Error = Error;
     fn try_from(row: EntryRow) -> Result<Self, Error> {

@@ -19,7 +19,7 @@ pub(crate) use self::client::{
     ApartRow, ClaimRow, ClientRow, IdentifierRow, MatchRow, MergeRow, RelocationRow,
 };
 pub(crate) use self::contact::{ContactRow, ConversationRow, EntryRow, MessageRow};
-pub(crate) use self::shelf::{AnswerRow, LetterRow, SuspectRow, TokenRow};
+pub(crate) use self::shelf::{AnswerRow, LetterRow, ListedLetterRow, ListedSuspectRow, SuspectRow, TokenRow};
 pub(crate) use self::work::{AgentRow, ReservationRow};
 use crate::values::{Stamp, json, unreadable};
 

@@ -2,7 +2,7 @@
 
 use contact::{Raw, Suspect};
 use sqlx::{Error, FromRow};
-use timeline::{Answered, DeadLetter, Token};
+use timeline::{Answered, DeadLetter, ListedLetter, ListedSuspect, Token};
 
 use crate::values::{Stamp, unreadable};
 
@@ -28,6 +28,56 @@ impl TryFrom<LetterRow> for DeadLetter {
             field: row.field,
             payload: row.payload,
             state: row.state.parse().map_err(unreadable)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct ListedLetterRow {
+    id: String,
+    source: Option<String>,
+    received_at: Stamp,
+    reason: String,
+    field: Option<String>,
+    state: String,
+    size: i64,
+}
+
+impl TryFrom<ListedLetterRow> for ListedLetter {
+    type Error = Error;
+    fn try_from(row: ListedLetterRow) -> Result<Self, Error> {
+        Ok(ListedLetter {
+            id: row.id,
+            source: row.source.map(|source| source.parse()).transpose().map_err(unreadable)?,
+            received_at: row.received_at.0,
+            reason: row.reason,
+            field: row.field,
+            state: row.state.parse().map_err(unreadable)?,
+            size: u64::try_from(row.size).map_err(unreadable)?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(crate) struct ListedSuspectRow {
+    id: String,
+    source: String,
+    received_at: Stamp,
+    peer: Option<String>,
+    reason: String,
+    size: i64,
+}
+
+impl TryFrom<ListedSuspectRow> for ListedSuspect {
+    type Error = Error;
+    fn try_from(row: ListedSuspectRow) -> Result<Self, Error> {
+        Ok(ListedSuspect {
+            id: row.id,
+            source: row.source.parse().map_err(unreadable)?,
+            received_at: row.received_at.0,
+            peer: row.peer,
+            reason: row.reason,
+            size: u64::try_from(row.size).map_err(unreadable)?,
         })
     }
 }

@@ -279,6 +279,43 @@ pub(crate) async fn merged_clients_and_continued_conversations_are_not_listed(ho
     assert_eq!(store.conversation(continued.id).await.unwrap().unwrap().conversation, continued);
 }
 
+pub(crate) async fn beside_its_conversation_an_entry_stands_in_brief(home: Home) {
+    let store = home.open().await;
+    let text = "\" \\ 👩🏽‍💻 ї".repeat(1_000);
+    let content = serde_json::json!({
+        "subject": "\"", "text": text, "html": text, "quoted": text, "signature": null, "cc": [],
+    });
+    let long = Entry { content: content.to_string(), ..entry(10, Some(1), Channel::Email, 0) };
+    let content = serde_json::json!({ "subject": "\u{0}", "text": text.replace('ї', "\u{0}"), "html": text });
+    let with_nul = Entry { content: content.to_string(), ..entry(12, Some(1), Channel::Email, 0) };
+    // What is no JSON is nobody's mail, and no reason to show nothing.
+    let odd = Entry { content: "\\ \"".repeat(9_000), ..entry(11, Some(1), Channel::Email, 0) };
+    let of = |number, entry: &Entry| Conversation {
+        last_entry: Some(entry.id),
+        ..conversation(number, Some(1), Status::Open)
+    };
+    let item = |position, kind, number| FeedItem { position, kind, id: uuid(number), rev: 1, notice: None };
+    let changes = Changes {
+        clients: vec![client(1, Some("Olena"))],
+        entries: vec![long.clone(), odd.clone(), with_nul.clone()],
+        conversations: vec![of(20, &long), of(21, &odd), of(22, &with_nul)],
+        feed: vec![item(1, FeedKind::Entry, 10), item(2, FeedKind::Conversation, 20)],
+        ..Changes::default()
+    };
+    write(&*store, changes).await;
+    let read = |entry: &Entry| serde_json::from_str::<serde_json::Value>(&entry.content).unwrap();
+    let views = store.conversations(&FindConversations::default(), first(9)).await.unwrap();
+    let [nul, none, brief] = [0, 1, 2].map(|at: usize| views[at].last_entry.clone().unwrap());
+    assert_eq!(read(&nul.in_brief()), read(&with_nul.in_brief()), "nothing is lost");
+    assert_eq!(none, odd);
+    assert_eq!(read(&brief), read(&long.clone().in_brief()));
+    assert_eq!(Entry { content: String::new(), ..brief }, Entry { content: String::new(), ..long.clone() });
+    let feed = store.feed(0, 1).await.unwrap();
+    assert_eq!(feed[0].entry, Some(long.clone()), "whole where it changed itself");
+    let feed = store.feed(1, 1).await.unwrap();
+    assert_eq!(read(feed[0].entry.as_ref().unwrap()), read(&long.in_brief()));
+}
+
 pub(crate) async fn the_feed_shows_the_present_state(home: Home) {
     let store = home.open().await;
     let item = |position, kind, number| FeedItem { position, kind, id: uuid(number), rev: 1, notice: None };

@@ -72,7 +72,8 @@ contract! {
         a_contact_comes_with_its_events,
         conversations_are_filtered,
         merged_clients_and_continued_conversations_are_not_listed,
-        the_feed_shows_the_present_state;
+        the_feed_shows_the_present_state,
+        beside_its_conversation_an_entry_stands_in_brief;
     deciding:
         a_conversation_comes_with_its_client_and_latest_contact,
         an_answer_comes_with_its_conversation_client_and_chat,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use contact::{ClientId, ContactId, ConversationId, Identifier, IdentifierKind, Level};
+use contact::{ClientId, ContactId, ConversationId, EventKey, Identifier, IdentifierKind, Level};
 use timeline::{
     Arrival, Changes, Digests, FeedItem, FeedKind, FindClients, FindConversations, Message, Page, Status,
     Store, StoreError, Wanted, replay,
@@ -27,6 +27,7 @@ async fn holder_of(store: &dyn Store, number: &str) -> Vec<ClientId> {
 pub(crate) async fn a_replayed_event_is_recorded_once(home: Home) {
     let store = home.open().await;
     let batch = vec![ringing("CA1", Some("+380441234567"), 0), missed("CA1", Some("+380441234567"), 21)];
+    let second = batch[1].event.key.clone();
     let first = record(&*store, batch.clone(), vec![]).await.unwrap();
     assert_eq!((first.fresh, first.repeated), (2, 0));
     let head = store.feed_head().await.unwrap();
@@ -39,6 +40,9 @@ pub(crate) async fn a_replayed_event_is_recorded_once(home: Home) {
     assert_eq!(digests(&*store).await, before);
     let log = store.begin().await.unwrap().log(0, 10).await.unwrap();
     assert_eq!(log.iter().map(|logged| logged.position).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(store.logged(&second).await.unwrap().as_ref(), log.last());
+    let unheard_of = EventKey { id: "unheard of".to_owned(), ..second };
+    assert_eq!(store.logged(&unheard_of).await.unwrap(), None);
     assert_eq!(store.letters(None, Page { after: None, limit: 10 }).await.unwrap().len(), 1);
 }
 

@@ -258,7 +258,7 @@ pub(crate) async fn a_withheld_call_is_given_with_its_conversation_and_what_was_
     let events = vec![missed("c1", None, 1), missed("c2", Some(&number(1)), 2)];
     record(&*store, events, Vec::new()).await.unwrap();
     let nobodys = conversations(&*store).await.into_iter().find(|row| row.client.is_none()).unwrap().id;
-    let assign = Deed::Assign { conversation: nobodys, to: Some("ben".to_owned()) };
+    let assign = Deed::Assign { conversation: nobodys, from: None, to: Some("ben".to_owned()) };
     does(&*store, 3, assign).await.unwrap();
     let find = FindContacts { nobodys: true, ..FindContacts::default() };
     let entry = store.contacts(&find, Page { after: None, limit: 9 }).await.unwrap().remove(0);
@@ -293,7 +293,9 @@ pub(crate) async fn who_names_a_conversation_that_goes_on_elsewhere_means_that_o
     does(&*store, 3, Deed::Merge { survivor: one, absorbed: two, reason: "sisters".to_owned() })
         .await
         .unwrap();
-    does(&*store, 4, Deed::Assign { conversation: younger, to: Some("ben".to_owned()) }).await.unwrap();
+    does(&*store, 4, Deed::Assign { conversation: younger, from: None, to: Some("ben".to_owned()) })
+        .await
+        .unwrap();
     let all = conversations(&*store).await;
     let [older] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(

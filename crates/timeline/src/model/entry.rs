@@ -5,6 +5,7 @@ use contact::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::chat::Session;
@@ -64,6 +65,35 @@ pub struct Entry {
     pub content: String,
 }
 
+/// In letters: of the text of an entry in brief.
+const BRIEF: usize = 1_000;
+/// What only whoever opens an entry reads.
+const IN_FULL: [&str; 3] = ["html", "quoted", "signature"];
+
+impl Entry {
+    /// As it stands beside its conversation, in lists and at every change: see [`in_brief`].
+    pub fn in_brief(self) -> Entry {
+        Entry { content: in_brief(self.content), ..self }
+    }
+}
+
+/// The content of an entry without a mail's `html`, `quoted` and `signature`, and of its `text` the first thousand
+/// letters. A mail may be hundreds of kilobytes, and its conversation is shown whenever anything of it changes.
+pub fn in_brief(content: String) -> String {
+    let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(&content) else { return content };
+    let mut shortened = false;
+    for name in IN_FULL {
+        shortened |= fields.remove(name).is_some();
+    }
+    if let Some(Value::String(text)) = fields.get_mut("text")
+        && let Some((end, _)) = text.char_indices().nth(BRIEF)
+    {
+        text.truncate(end);
+        shortened = true;
+    }
+    if shortened { Value::Object(fields).to_string() } else { content }
+}
+
 words!(EntryKind, "kind of entry" { Contact = "contact", Reply = "reply", Note = "note", Change = "change" });
 
 /// By which mail an answer finds its conversation. Only the client of both finds it: an id is the free text
@@ -76,4 +106,21 @@ pub struct Message {
     /// `None` of a mail of ours.
     pub contact: Option<ContactId>,
     pub conversation: ConversationId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_in_brief_has_the_beginning_of_its_text_and_nothing_that_is_read_when_it_is_opened() {
+        let long = "ї".repeat(3_000);
+        let mail =
+            format!(r#"{{"subject":"Hi","html":"<p>","text":"{long}","quoted":"> a","signature":"O."}}"#);
+        let brief = format!(r#"{{"subject":"Hi","text":"{}"}}"#, "ї".repeat(1_000));
+        assert_eq!(in_brief(mail), brief);
+        for kept in [r#"{"state":"ended","from":null}"#, r#"{ "text": "short" }"#, "no JSON", "[1]", ""] {
+            assert_eq!(in_brief(kept.to_owned()), kept);
+        }
+    }
 }

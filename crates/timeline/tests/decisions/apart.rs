@@ -132,7 +132,7 @@ fn ours(step: &Step, minute: i64, memory: &Memory) -> Option<Arrival> {
                 match kind {
                     0 => Deed::Resolve { conversation },
                     1 => Deed::Reopen { conversation },
-                    _ => Deed::Assign { conversation, to: Some("ben".to_owned()) },
+                    _ => Deed::Assign { conversation, from: None, to: Some("ben".to_owned()) },
                 }
             }
             Step::Note { client: nth, conversation: talk } => Deed::Note {

@@ -119,8 +119,8 @@ fn deed(what: &What, floor: &Floor, now: i64) -> Option<Deed> {
             match kind {
                 0 => Deed::Resolve { conversation },
                 1 => Deed::Reopen { conversation },
-                2 => Deed::Assign { conversation, to: Some("ben".to_owned()) },
-                3 => Deed::Assign { conversation, to: None },
+                2 => Deed::Assign { conversation, from: None, to: Some("ben".to_owned()) },
+                3 => Deed::Assign { conversation, from: None, to: None },
                 4 => Deed::OweCall { conversation, note: None },
                 5 => Deed::CallDone { conversation },
                 _ => Deed::Claim { conversation },

@@ -309,7 +309,9 @@ fn what_a_supervisor_gives_to_somebody_who_is_away_waits_for_them() {
     floor.connect(5, "anna", crate::floor::HERE, false);
     floor.turn(5);
     let given = floor.line(10, 1);
-    floor.does(20, "boss", Deed::Assign { conversation: given, to: Some("anna".to_owned()) }).unwrap();
+    floor
+        .does(20, "boss", Deed::Assign { conversation: given, from: None, to: Some("anna".to_owned()) })
+        .unwrap();
     floor.turn(20);
     floor.turn(10_000);
     assert_eq!(assignee(&floor, given), Some("anna"));
@@ -369,7 +371,9 @@ fn a_ringing_call_whose_agent_is_gone_is_nobodys_and_offered_to_nobody() {
     floor.hire(0, "ben", &["key-accounts"], &[], 5);
     let ringing = told::call(floor.next(), "CA1", Some(number(1)), None);
     let call = floor.begins(10, ringing);
-    floor.does(11, "boss", Deed::Assign { conversation: call, to: Some("anna".to_owned()) }).unwrap();
+    floor
+        .does(11, "boss", Deed::Assign { conversation: call, from: None, to: Some("anna".to_owned()) })
+        .unwrap();
     floor.connect(12, "anna", crate::floor::HERE, false);
     floor.turn(12);
     floor.turn(72);

@@ -161,7 +161,7 @@ fn both_owed_callbacks_of_two_who_are_one_are_one_and_are_two_again() {
     let merge = merge(&mut memory, 4, one, two);
     let owed = |missed, first, last| {
         let (since, last) = (at(first, 0), Some(at(last, 0)));
-        Callback { attempts: 0, missed, since, last, done_at: None }
+        Callback { attempts: 0, missed, since, last, done_at: None, given_up: false }
     };
     assert_eq!((memory.open().len(), memory.owed()), (1, vec![&owed(3, 1, 3)]));
     let gone = &memory.rows.conversations[&younger];
@@ -176,7 +176,9 @@ fn both_owed_callbacks_of_two_who_are_one_are_one_and_are_two_again() {
         let payload = String::from_utf8(event.to_json()).unwrap();
         timeline::Arrival { payload, event, ..arrival }
     };
-    memory.act(deed(6, Deed::Assign { conversation: younger, to: Some("mia".to_owned()) })).unwrap();
+    memory
+        .act(deed(6, Deed::Assign { conversation: younger, from: None, to: Some("mia".to_owned()) }))
+        .unwrap();
     assert_eq!(memory.open()[0].assignee.as_deref(), Some("mia"), "who names the younger means the older");
     memory.take(vec![person(talk)]);
     assert_eq!(memory.owed(), Vec::<&Callback>::new(), "a talk settles what was owed before");
@@ -310,7 +312,9 @@ fn a_withheld_call_can_be_given_to_a_client_and_its_conversation_goes_along() {
         told(vec![mail(0, address(1), &[]), call(1, "c1", None, Some(contact::Outcome::Missed))]);
     let who = holder(&memory, &address(1));
     let nobodys = memory.open().into_iter().find(|row| row.client.is_none()).unwrap().id;
-    memory.act(deed(2, Deed::Assign { conversation: nobodys, to: Some("mia".to_owned()) })).unwrap();
+    memory
+        .act(deed(2, Deed::Assign { conversation: nobodys, from: None, to: Some("mia".to_owned()) }))
+        .unwrap();
     let row = memory.rows.contacts.values().find(|row| row.client.is_none()).unwrap().clone();
     memory
         .act(deed(3, Deed::Move { contact: row.id, client: Some(who), reason: "her voice".to_owned() }))
@@ -382,7 +386,9 @@ fn what_was_done_to_a_conversation_that_is_no_more_is_done_to_the_one_it_goes_on
     let mut memory = told(vec![withheld, missed(1, number(1))]);
     let who = holder(&memory, &number(1));
     let theirs = memory.open().into_iter().find(|row| row.client == Some(who)).unwrap().id;
-    memory.act(deed(2, Deed::Assign { conversation: theirs, to: Some("mia".to_owned()) })).unwrap();
+    memory
+        .act(deed(2, Deed::Assign { conversation: theirs, from: None, to: Some("mia".to_owned()) }))
+        .unwrap();
     let row = memory.rows.contacts.values().find(|row| row.client.is_none()).unwrap().clone();
     memory
         .act(deed(3, Deed::Move { contact: row.id, client: Some(who), reason: "her voice".to_owned() }))
