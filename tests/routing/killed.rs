@@ -217,7 +217,18 @@ pub(crate) async fn killed_in_the_middle_of_offers_and_clocks_nothing_is_lost_an
     }
 
     // Of each conversation one offer at a time: it begins, it ends, and then the next begins.
-    let offers = story.offers();
+    let offers = story
+        .watch
+        .hears("reservation", "every offer was told to begin and to end", |told| {
+            let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+            for id in told.iter().filter_map(|told| told.data["reservation"]["id"].as_str()) {
+                *times.entry(id).or_default() += 1;
+            }
+            let taken = told.iter().filter(|told| told.data["reservation"]["state"] == "accepted");
+            let taken = taken.filter_map(|told| told.data["reservation"]["conversation"]["id"].as_str());
+            taken.collect::<BTreeSet<_>>().len() == CALLERS && times.values().all(|times| *times >= 2)
+        })
+        .await;
     let mut open: BTreeMap<String, String> = BTreeMap::new();
     let (mut begun, mut ended) = (BTreeSet::new(), BTreeSet::new());
     for Told { data, at, .. } in &offers {
