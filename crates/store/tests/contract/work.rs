@@ -52,6 +52,9 @@ pub(crate) async fn the_waiting_list_is_in_its_order_and_a_page_goes_on_where_th
     assert_eq!(views[1].client.as_ref().and_then(|client| client.name.as_deref()), Some("Olena"));
     assert_eq!(views[1].offer, Some(offer(1, 4, "mia", 20)));
     assert_eq!(views[0].offer, None);
+    let standing = store.standing(Page { after: None, limit: 2 }).await.unwrap();
+    let seen = views.iter().map(|view| (view.conversation.clone(), view.offer.clone()));
+    assert_eq!(standing, seen.collect::<Vec<_>>());
 
     // Between two pages one comes before, one behind, and one leaves.
     let last = |view: Option<&timeline::ConversationView>| {
@@ -87,6 +90,7 @@ fn every_make() -> Vec<Conversation> {
                             since: at(0),
                             last: None,
                             done_at,
+                            given_up: false,
                         });
                         row.continued_in = continued.then_some(conversation_id(1));
                         row.settle();
@@ -275,6 +279,10 @@ pub(crate) async fn who_wrote_or_talked_last_knows_the_client(home: Home) {
         knowing(5, Some(("gone", None)), &[("8", 1)]),
         knowing(6, None, &[("404", 30)]),
         knowing(7, None, &[]),
+        // Another system knows whose they are; of the last the agent is none.
+        Client { owner: Some("ann".to_owned()), ..knowing(8, Some(("bo", Some(10))), &[("7", 20)]) },
+        Client { owner: Some("ann".to_owned()), ..knowing(9, None, &[]) },
+        Client { owner: Some("old".to_owned()), ..knowing(10, Some(("bo", Some(10))), &[]) },
     ];
     let agents = vec![
         agent("mia", "7"),
@@ -284,7 +292,7 @@ pub(crate) async fn who_wrote_or_talked_last_knows_the_client(home: Home) {
         timeline::Agent { profile: None, ..agent("old", "9") },
     ];
     let mut conversations: Vec<_> =
-        (1..=7).map(|number| conversation(10 + number, Some(number), Status::Open)).collect();
+        (1..=10).map(|number| conversation(10 + number, Some(number), Status::Open)).collect();
     for row in &mut conversations {
         row.channel = Channel::Email;
         row.settle();
@@ -294,9 +302,10 @@ pub(crate) async fn who_wrote_or_talked_last_knows_the_client(home: Home) {
         all.iter().map(|(number, name)| (client_id(*number), (*name).to_owned())).collect()
     };
     let mut expected = known(&[(1, "mia"), (2, "bo"), (3, "mia"), (4, "gone"), (5, "bo")]);
+    expected.extend(known(&[(8, "ann"), (9, "ann"), (10, "bo")]));
     let mut tx = store.begin().await.unwrap();
     assert_eq!(tx.work(None, at(60)).await.unwrap().known_by, expected);
-    for number in 1..=7 {
+    for number in 1..=10 {
         let of = WorkOf { conversations: vec![conversation_id(10 + number)], ..WorkOf::default() };
         let found = tx.work(Some(&of), at(60)).await.unwrap().known_by.remove(&client_id(number));
         assert_eq!(found, expected.get(&client_id(number)).cloned(), "{number}");
