@@ -175,6 +175,7 @@ impl Kv {
     /// then by nobody: whoever counts on exactly one must not count on at least one.
     pub async fn take_once(&self, key: &str) -> Result<bool, KvError> {
         let mut nonce = [0; NONCE];
+        #[expect(clippy::disallowed_methods, reason = "tells who took it, and is forgotten with it")]
         getrandom::fill(&mut nonce).map_err(|error| KvError::Refused(format!("no randomness: {error}")))?;
         let nonce = Bytes::copy_from_slice(&nonce);
         let deadline = Instant::now() + PATIENCE;

@@ -132,6 +132,24 @@ impl MailCourier {
         })
     }
 
+    /// Reaches the server and logs in, as a try does, and sends nothing.
+    ///
+    /// # Errors
+    /// How far it came, and what was said there.
+    pub async fn look(&self) -> Result<(), String> {
+        let mut step = Step::Waiting;
+        let trouble = match timeout(self.limits.attempt, self.way.open(&mut step)).await {
+            Ok(Ok(line)) => {
+                line.bye();
+                return Ok(());
+            }
+            Ok(Err(Fault::Refused(reply))) => refusal(step, &reply),
+            Ok(Err(fault)) => format!("while {}: {fault}", step.words()),
+            Err(_) => format!("no end while {}", step.words()),
+        };
+        Err(clean_line(&trouble, 600))
+    }
+
     async fn attempt(&self, letter: &Letter, step: &mut Step) -> Result<Reply, Fault> {
         // The semaphore is never closed.
         let _line = self.lines.acquire().await.map_err(|error| Fault::Broken(error.to_string()))?;

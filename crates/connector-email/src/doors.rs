@@ -42,6 +42,15 @@ impl Doors {
     }
 }
 
+/// Asks the server of a source that answers to let us in, as the courier does; `None` where it does not answer.
+pub async fn look_out(source: &Source) -> Option<Result<(), String>> {
+    let courier = MailCourier::new(source.smtp.clone()?);
+    Some(match courier {
+        Ok(courier) => courier.look().await,
+        Err(unfit) => Err(unfit.to_string()),
+    })
+}
+
 /// The connector of all mailboxes: a task for each that is polled, a courier for each that answers.
 ///
 /// # Errors

@@ -58,7 +58,7 @@ mod wording;
 pub use compose::{Letter, Sender, Unsendable, compose};
 pub use config::{Config, Problem, Source};
 pub use courier::{Credential, Limits, MailCourier, Security, Server, Smtp, Unfit};
-pub use doors::{Doors, Sources, connect};
+pub use doors::{Doors, Sources, connect, look_out};
 pub use normalise::{Attachment, Mailbox, attachment, normalise, unreadable};
 pub use reader::look;
 pub use take::{NotTaken, Taken, hand_in};

@@ -39,6 +39,9 @@ pub(crate) fn route(config: &mut Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The file of the newcomer's token, and how those begin of the people of the demo's day.
+pub(crate) const AGENT_TOKEN: &str = "agent-token";
+pub(crate) const TOKEN_OF: &str = "demo-token-";
 /// The file of the demo line's secret.
 const LINE_TOKEN: &str = "phone-demo-auth-token";
 
@@ -94,6 +97,7 @@ pub(crate) fn random_hex(bytes: usize) -> anyhow::Result<String> {
 /// before it is up.
 pub(crate) fn random_key() -> [u8; 32] {
     let mut key = [0; 32];
+    #[expect(clippy::disallowed_methods, reason = "a secret")]
     getrandom::fill(&mut key).unwrap_or_else(|error| {
         tracing::error!(%error, "the system has no randomness to give");
         std::process::abort()
@@ -103,6 +107,7 @@ pub(crate) fn random_key() -> [u8; 32] {
 
 fn random(bytes: usize) -> anyhow::Result<Vec<u8>> {
     let mut random = vec![0; bytes];
+    #[expect(clippy::disallowed_methods, reason = "for secrets, and names of processes")]
     getrandom::fill(&mut random)
         .map_err(|error| anyhow::anyhow!("the system has no randomness to give: {error}"))?;
     Ok(random)

@@ -23,15 +23,24 @@ use crate::config::Http;
 /// A request head larger than this is refused.
 const HEAD_LIMIT: usize = 64 * 1024;
 
+/// In milliseconds. Who acknowledges nothing of what was sent for so long is gone: without it an agent whose computer
+/// lost its network, which says no word of parting, would be offered work for a quarter of an hour.
+const GONE_AFTER: u32 = 30_000;
+
 /// Binds the listener, with a sentence when somebody else has the port.
 pub(crate) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(http.listen).await.map_err(|error| match error.kind() {
+    let bound = TcpListener::bind(http.listen).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
             "{} is in use by another program; end it, or choose another address with FRONTDESK__HTTP__LISTEN",
             http.listen
         ),
         _ => anyhow::Error::new(error).context(format!("could not listen on {}", http.listen)),
-    })
+    })?;
+    // What is accepted has it from here.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&bound, GONE_AFTER)
+        .context("could not set TCP_USER_TIMEOUT")?;
+    Ok(bound)
 }
 
 /// Serves until `stop`, then gives what is being answered `http.drain_s` to finish.
@@ -68,13 +77,19 @@ pub(crate) async fn serve(
             }
         };
         let service = make.call(peer).await.unwrap_or_else(|never| match never {});
-        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         connections.spawn(async move {
             let _seat = seat;
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(%error, "could not set TCP_NODELAY");
             }
-            if !speaks(&stream, patience).await {
+            // Who has said nothing yet is not being answered, so a stop does not wait for them.
+            let spoke = tokio::select! {
+                biased;
+                spoke = speaks(&stream, patience) => spoke,
+                () = stop.cancelled() => false,
+            };
+            if !spoke {
                 return;
             }
             let service = TowerToHyperService::new(service);
@@ -97,4 +112,45 @@ pub(crate) async fn serve(
 /// The header timer starts at the first byte; a connection that never sends one ends here.
 async fn speaks(stream: &TcpStream, patience: Duration) -> bool {
     matches!(tokio::time::timeout(patience, stream.peek(&mut [0; 1])).await, Ok(Ok(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::harness::PATIENCE;
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_does_not_hold_up_a_stop() {
+        let http = Http {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: String::new(),
+            max_connections: 2,
+            header_timeout_s: 3600,
+            body_timeout_s: 3600,
+            body_limit_bytes: 1024,
+            drain_s: 3600,
+        };
+        let listener = bind(&http).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let app = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let served = tracker.spawn({
+            let stop = stop.clone();
+            async move { serve(listener, app, &http, stop).await }
+        });
+        #[cfg(target_os = "linux")]
+        assert_eq!(patience_with_who_is_gone(&http).await, GONE_AFTER);
+        let silent = TcpStream::connect(address).await.unwrap();
+        // Behind it in the queue, so the silent one is admitted when this is answered.
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        asking.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        asking.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("here"), "{answer}");
+        stop.cancel();
+        tokio::time::timeout(PATIENCE, served).await.expect("it waits for nobody").unwrap().unwrap();
+        drop(silent);
+    }
 }

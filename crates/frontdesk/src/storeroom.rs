@@ -1,10 +1,10 @@
 //! Where things are kept: the store, when it can be had, and the folder for what is large.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use secrecy::ExposeSecret as _;
@@ -36,7 +36,7 @@ pub(crate) async fn keep_opening(
     let mut pause = Duration::from_millis(250);
     let mut told = String::new();
     loop {
-        match open_store(&config).await {
+        match open_store(&config, Tables::Migrated).await {
             Ok(store) => {
                 slot.send_replace(Some(store));
                 return;
@@ -58,8 +58,22 @@ pub(crate) async fn keep_opening(
     }
 }
 
-/// The store, migrated.
-pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+/// What becomes of the store's tables when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// They are made, or brought to this version.
+    Migrated,
+    /// They must be there and of this version: for commands beside a house that runs, or does not yet.
+    AsTheyAre,
+}
+
+/// SQLite's file, where that is the store.
+pub(crate) fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    config.store_url().strip_prefix("sqlite://").map(PathBuf::from)
+}
+
+/// The store.
+pub(crate) async fn open_store(config: &Config, tables: Tables) -> anyhow::Result<Arc<dyn Store>> {
     let mut url = config.store_url();
     if let Some(password) = config::secret(&config.store.password, config.store.password_file.as_deref())? {
         let mut parsed = Url::parse(&url).context("[store] url is no URL")?;
@@ -68,13 +82,24 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
             .map_err(|()| anyhow::anyhow!("[store] url has no place for a password"))?;
         url = parsed.into();
     }
-    if let Some(path) = url.strip_prefix("sqlite://")
-        && let Some(folder) = Path::new(path).parent()
-    {
-        std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    if let Some(path) = sqlite_file(config) {
+        if tables == Tables::AsTheyAre && !path.exists() {
+            bail!(
+                "there is no database at {} yet: `frontdesk up` makes it, or `frontdesk migrate`; or is it looked for \
+                 in another folder?",
+                std::path::absolute(&path).unwrap_or(path).display()
+            );
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("could not create {}", folder.display()))?;
+        }
     }
-    let options =
-        store::Options { sqlite_cache_mib: config.store.sqlite_cache_mib, ..store::Options::default() };
+    let options = store::Options {
+        sqlite_cache_mib: config.store.sqlite_cache_mib,
+        migrate: tables == Tables::Migrated,
+        ..store::Options::default()
+    };
     Ok(store::open(&url, options).await?)
 }
 

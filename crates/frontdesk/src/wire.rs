@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::cli::RoleName;
 use crate::config::{Config, Wrong};
@@ -30,12 +30,14 @@ use crate::outgoing::{Couriers, Dispatcher};
 use crate::pipe::Pipe;
 use crate::recorder::{Recorder, Warden};
 use crate::sources::Sources;
-use crate::storeroom::{StoreSlot, blob_store, keep_opening, open_store, opened};
+use crate::storeroom::{StoreSlot, Tables, blob_store, keep_opening, open_store, opened};
 use crate::{board, demo, doors, nats, policy, serve};
 
 /// What this process is for.
 pub(crate) type Roles = BTreeSet<RoleName>;
 
+/// How long each part may take to end. The recorder's batch has 5 s of it, and the pulls at the broker 6 s.
+const WINDING_UP: Duration = Duration::from_secs(12);
 /// Gauges that fade are refreshed this often.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -65,8 +67,11 @@ pub(crate) async fn run(
     let (store, slot) = watch::channel(None);
     let store_needed =
         [RoleName::Core, RoleName::Api, RoleName::Chat].iter().any(|role| roles.contains(role));
-    let first =
-        if store_needed && !config.is_shared_store() { Some(open_store(&config).await?) } else { None };
+    let first = if store_needed && !config.is_shared_store() {
+        Some(open_store(&config, Tables::Migrated).await?)
+    } else {
+        None
+    };
 
     // The doors.
     let supervisor = Supervisor::default();
@@ -201,17 +206,19 @@ pub(crate) async fn run(
 
     // The way of a contact, once more: nothing new comes in, what came in is recorded, then all ends.
     task_stop.cancel();
-    writers.close();
-    writers.wait().await;
+    ended("connectors", &writers).await;
     door_stop.cancel();
-    journals.close();
-    journals.wait().await;
+    ended("journals", &journals).await;
     core_stop.cancel();
-    core.close();
-    core.wait().await;
+    ended("the recorder", &core).await;
     closing.cancel();
-    house.close();
-    house.wait().await;
+    ended("the house", &house).await;
+    if store_needed && let Err(error) = store::tidy(&config.store_url()).await {
+        warn!(
+            error = format!("{:#}", anyhow::Error::new(error)),
+            "the database keeps a part of itself beside its file"
+        );
+    }
     if let Some(server) = server {
         server.stop().await;
     }
@@ -222,6 +229,15 @@ pub(crate) async fn run(
     served
 }
 
+/// Waits for what is to end now, but not for ever: it may wait itself, for a database or a mail server that says
+/// nothing. Whatever it has under way, a kill may interrupt at any moment, so leaving it behind loses nothing.
+async fn ended(what: &'static str, tasks: &TaskTracker) {
+    tasks.close();
+    if tokio::time::timeout(WINDING_UP, tasks.wait()).await.is_err() {
+        warn!(tasks.left = tasks.len(), "{what}: did not end in time, and stop where they are");
+    }
+}
+
 /// Waits for the recorder. Should it end before it was `told` to, by a panic too, everything stops, with an error:
 /// a house that goes on taking contacts and records none of them would seem well.
 async fn until_told(
@@ -229,10 +245,11 @@ async fn until_told(
     told: CancellationToken,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let ended = recording.await;
-    if told.is_cancelled() {
-        return Ok(());
-    }
+    let ended = tokio::select! {
+        biased;
+        () = told.cancelled() => return Ok(()),
+        ended = recording => ended,
+    };
     error!("the recorder ended, though nobody stopped it");
     stop.cancel();
     ended.context("the recorder broke; what was accepted is in the journal")?;
@@ -376,6 +393,14 @@ pub(crate) fn real_clock() -> Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_ever_is_not_waited_for() {
+        let tracker = TaskTracker::new();
+        tracker.spawn(std::future::pending::<()>());
+        ended("a connector", &tracker).await;
+        assert_eq!(tracker.len(), 1);
+    }
 
     #[tokio::test]
     async fn a_recorder_that_ends_by_itself_ends_the_house_with_an_error() {

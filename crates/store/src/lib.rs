@@ -6,8 +6,8 @@
 //!
 //! Reading order: the schema in `migrations/`, `rows` (what is in a table), `values` (what the two keep
 //! differently), `sqlite` and `postgres` (what is done differently), `portable/` (all the rest: one
-//! text, compiled once for each), `error` (which failures pass), `migrate`. [`testing`] starts throwaway
-//! PostgreSQL servers.
+//! text, compiled once for each), `error` (which failures pass), `migrate`, `tidy` (at the end). [`testing`]
+//! starts throwaway PostgreSQL servers.
 
 #[macro_use]
 mod rows;
@@ -16,12 +16,15 @@ mod migrate;
 mod postgres;
 mod sqlite;
 pub mod testing;
+mod tidy;
 mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use timeline::Store;
+
+pub use tidy::tidy;
 
 /// How long one waits for a connection. A server that is gone is told within this.
 pub(crate) const ACQUIRE: Duration = Duration::from_secs(5);

@@ -274,6 +274,7 @@ fn random_password() -> Result<String, ServerError> {
 
 fn random<const N: usize>() -> Result<[u8; N], ServerError> {
     let mut bytes = [0; N];
+    #[expect(clippy::disallowed_methods, reason = "for the child's port and password")]
     getrandom::fill(&mut bytes)
         .map_err(|cause| ServerError::System { doing: "get random bytes", cause: cause.to_string() })?;
     Ok(bytes)

@@ -38,6 +38,21 @@ async fn plain_is_preferred() {
 }
 
 #[tokio::test]
+async fn a_look_logs_in_and_sends_nothing() {
+    for (refused, said) in [(false, None), (true, Some("535 no"))] {
+        let sink = Sink::clear(move |_, at| (refused && at == "AUTH").then_some(Does::Says("535 no\r\n")));
+        let mut smtp = smtp(&format!("smtp+insecure://mia%40desk.example@127.0.0.1:{}", sink.port), AMPLE);
+        smtp.credential = Some(password());
+        let looked = MailCourier::new(smtp).unwrap().look().await;
+        match said {
+            None => assert_eq!(looked, Ok(())),
+            Some(words) => assert!(looked.unwrap_err().contains(words)),
+        }
+        assert!(sink.lines().iter().all(|line| !line.starts_with("MAIL")), "{:?}", sink.lines());
+    }
+}
+
+#[tokio::test]
 async fn login_is_spoken_where_there_is_nothing_else() {
     let step = AtomicUsize::new(0);
     let sink = Sink::clear(move |_, at| match at {

@@ -1,6 +1,5 @@
 //! `frontdesk doctor`: everything we depend on, asked one by one.
 
-use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,10 +8,11 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::say;
+use super::{http, say};
 use crate::config::Config;
+use crate::nats;
 use crate::sources::Sources;
-use crate::{nats, storeroom};
+use crate::storeroom::{self, Tables};
 
 /// A disk slower than this holds every promise back.
 const SLOW_FLUSH: Duration = Duration::from_millis(10);
@@ -31,21 +31,34 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     match Sources::read(config) {
         Err(wrong) => tell("sources", Err(wrong.into())),
         Ok(sources) => {
-            tell("sources", Ok(count(sources.count(), "configured")));
-            for mailbox in sources.mailboxes.values().filter(|mailbox| mailbox.polls()) {
-                let looked = connector_email::look(mailbox).await.map_err(anyhow::Error::msg);
-                tell(mailbox.name().as_str(), looked.map(|()| "the mailbox can be read".to_owned()));
+            tell(
+                "sources",
+                Ok(match sources.count() {
+                    0 => "none is configured; `frontdesk up` makes a line, a mailbox and a chat to try"
+                        .to_owned(),
+                    n => format!("{n} configured"),
+                }),
+            );
+            for mailbox in sources.mailboxes.values() {
+                if mailbox.polls() {
+                    let looked = connector_email::look(mailbox).await.map_err(anyhow::Error::msg);
+                    tell(mailbox.name().as_str(), looked.map(|()| "the mailbox can be read".to_owned()));
+                }
+                if let Some(looked) = connector_email::look_out(mailbox).await {
+                    let looked = looked.map_err(anyhow::Error::msg);
+                    tell(
+                        mailbox.name().as_str(),
+                        looked.map(|()| "its mail server takes answers".to_owned()),
+                    );
+                }
             }
         }
     }
     tell("nats", nats(config).await);
     tell("store", store(config).await);
+    tell("blobs", flush(&config.blob_folder()));
     tell("address", address(config).await);
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn count(n: usize, what: impl Display) -> String {
-    format!("{n} {what}")
 }
 
 /// How long this disk takes to promise 1 KiB.
@@ -83,7 +96,17 @@ async fn nats(config: &Config) -> anyhow::Result<String> {
 }
 
 async fn store(config: &Config) -> anyhow::Result<String> {
-    let store = storeroom::open_store(config).await?;
+    let file = storeroom::sqlite_file(config);
+    if let Some(file) = file.filter(|file| !file.exists()) {
+        return Ok(format!("{} is not there yet; the first start makes it", file.display()));
+    }
+    let store = match storeroom::open_store(config, Tables::AsTheyAre).await {
+        Ok(store) => store,
+        Err(error) if matches!(error.downcast_ref(), Some(store::OpenError::Behind { .. })) => {
+            return Ok("reached; the next start makes its tables, or brings them to this version".to_owned());
+        }
+        Err(error) => return Err(error),
+    };
     store.ping().await?;
     Ok(format!("reached and up to date; the feed is at {}", store.feed_head().await?))
 }
@@ -94,7 +117,7 @@ async fn address(config: &Config) -> anyhow::Result<String> {
         Err(error) => {
             // A running instance of ours holds it, which is as it should be.
             let url = format!("http://{}/readyz", config.http.listen);
-            let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+            let client = http().timeout(Duration::from_secs(2)).build()?;
             match client.get(url).send().await {
                 Ok(answer) if answer.status().is_success() => Ok("a ready instance listens".to_owned()),
                 _ => Err(error),

@@ -8,7 +8,8 @@ use timeline::rehearse;
 
 use super::say;
 use crate::config::Config;
-use crate::{demo, policy, storeroom, wire};
+use crate::storeroom::{self, Tables};
+use crate::{demo, policy, wire};
 
 pub(super) async fn run(config: &Config, days: u16) -> anyhow::Result<ExitCode> {
     let mut config = config.clone();
@@ -17,7 +18,7 @@ pub(super) async fn run(config: &Config, days: u16) -> anyhow::Result<ExitCode> 
         say("Nothing is configured here, and the demonstration was: asked are its rules.");
     }
     let (config, policy) = (&config, policy::read(&config)?);
-    let store = storeroom::open_store(config).await?;
+    let store = storeroom::open_store(config, Tables::AsTheyAre).await?;
     let since = (wire::real_clock())() - SignedDuration::from_hours(24 * i64::from(days));
     let run = rehearse(store.as_ref(), &policy, since).await.context("could not try the rules on the log")?;
     say(format_args!(

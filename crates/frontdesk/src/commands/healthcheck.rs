@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::say;
+use super::{http, say};
 use crate::config::Config;
 
 pub(super) async fn run(config: &Config, url: Option<String>) -> anyhow::Result<ExitCode> {
     let url = url.unwrap_or_else(|| format!("http://{}/readyz", config.http.listen));
-    let answer = reqwest::Client::builder()
+    let answer = http()
         .timeout(Duration::from_secs(5))
         .build()?
         .get(&url)

@@ -114,6 +114,11 @@ where
     .map_err(|error| anyhow::anyhow!("could not start the log: {error}"))
 }
 
+/// For asking an instance of ours, never through a proxy: it is this machine, or beside it.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy()
+}
+
 /// Prints to standard output, where the answers of commands go.
 #[expect(clippy::print_stdout, reason = "the answer of a command")]
 fn say(text: impl std::fmt::Display) {

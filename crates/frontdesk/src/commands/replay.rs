@@ -7,11 +7,11 @@ use timeline::replay;
 
 use super::say;
 use crate::config::Config;
-use crate::storeroom;
+use crate::storeroom::{self, Tables};
 
 /// Everything happens in one transaction that keeps the recorder waiting; hooks go on into the journal.
 pub(super) async fn run(config: &Config, check: bool) -> anyhow::Result<ExitCode> {
-    let store = storeroom::open_store(config).await?;
+    let store = storeroom::open_store(config, Tables::AsTheyAre).await?;
     let replayed = replay(store.as_ref(), !check).await.context("could not replay the log")?;
     let clients = replayed.after.keys().filter(|client| client.is_some()).count();
     say(format_args!("{} events, {clients} clients", replayed.events));

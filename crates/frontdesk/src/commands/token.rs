@@ -7,10 +7,11 @@ use timeline::{Role, Token};
 
 use super::say;
 use crate::config::Config;
-use crate::{demo, storeroom, wire};
+use crate::storeroom::{self, Tables};
+use crate::{demo, wire};
 
 pub(super) async fn create(config: &Config, role: Role, name: String) -> anyhow::Result<ExitCode> {
-    let store = storeroom::open_store(config).await?;
+    let store = storeroom::open_store(config, Tables::AsTheyAre).await?;
     let secret = demo::token()?;
     let token = Token {
         id: api::token_id(&secret),

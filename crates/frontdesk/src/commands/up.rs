@@ -1,5 +1,8 @@
 //! `frontdesk up`: everything in one process, on embedded defaults.
 
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -38,14 +41,35 @@ pub(super) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The tokens that were made in this folder while there were only demo sources, and that nobody has revoked.
+async fn left_over(data: &Path, store: &dyn Store) -> anyhow::Result<Vec<Token>> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(data.join("secrets")).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        let is_token = name == demo::AGENT_TOKEN || name.to_string_lossy().starts_with(demo::TOKEN_OF);
+        let Some(secret) = fs::read_to_string(file.path()).ok().filter(|_| is_token) else { continue };
+        let token = store.token(&api::token_id(secret.trim())).await?;
+        found.extend(token.filter(|token| token.revoked_at.is_none()));
+    }
+    Ok(found)
+}
+
 /// What a newcomer needs: where everything is, and commands that work when pasted.
 async fn greet(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<()> {
     let url = format!("http://{}", config.http.listen);
     if !config.demo {
         say(format_args!("Frontdesk is up at {url}  (docs: {url}/docs, health: {url}/readyz)"));
+        for token in left_over(&config.data, store.as_ref()).await? {
+            let (name, role) = (&token.name, token.role.as_str());
+            warn!(
+                token.id = %token.id,
+                "the token `{name}` ({role}) was made to try Frontdesk out and still opens the API: revoke it with \
+                 DELETE {url}/v1/tokens/{}, as an admin", token.id
+            );
+        }
         return Ok(());
     }
-    let (secret, _) = demo::keep(&config.data, "agent-token", demo::token)?;
+    let (secret, path) = demo::keep(&config.data, demo::AGENT_TOKEN, demo::token)?;
     let token = Token {
         id: api::token_id(&secret),
         name: "quickstart".to_owned(),
@@ -56,6 +80,11 @@ async fn greet(config: &Config, store: Arc<dyn Store>) -> anyhow::Result<()> {
     if store.token(&token.id).await?.is_none() {
         store.add_token(&token).await?;
     }
+    // What is not a terminal is a log, which others read later: there the commands read the file of the secret.
+    let secret = match std::io::stdout().is_terminal() {
+        true => secret,
+        false => format!("$(cat '{}')", std::path::absolute(&path)?.display()),
+    };
     let program = std::env::current_exe().context("could not find our own program")?;
     let program = program.display();
     say(format_args!(
@@ -75,7 +104,7 @@ See a clinic's day in the console, in a second terminal:
 
 Watch what happens:
 
-  curl -N -H 'Authorization: Bearer {secret}' {url}/v1/events
+  curl -N -H "Authorization: Bearer {secret}" {url}/v1/events
 
 Miss a call (signed webhooks, as a phone system sends them):
 
@@ -88,8 +117,8 @@ Write a mail, and chat as the same person, signed in on a site whose token prove
 
 See who called, and what is owed:
 
-  curl -s -H 'Authorization: Bearer {secret}' '{url}/v1/clients?phone=%2B380441234567'
-  curl -s -H 'Authorization: Bearer {secret}' '{url}/v1/conversations?status=open'
+  curl -s -H "Authorization: Bearer {secret}" '{url}/v1/clients?phone=%2B380441234567'
+  curl -s -H "Authorization: Bearer {secret}" '{url}/v1/conversations?status=open'
 
 Line, mailbox and chat are a demonstration; config/frontdesk.toml says how to connect real ones. Ctrl-C stops.
 "#,

@@ -21,7 +21,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(base: &str, secret: String) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
+        let http = crate::commands::http().timeout(PATIENCE).build()?;
         Ok(Self { http, base: base.to_owned(), secret })
     }
 

@@ -13,7 +13,8 @@ use super::caller::Caller;
 use crate::config::{Config, Wrong};
 use crate::lock::{self, DataLock};
 use crate::pipe::frame;
-use crate::{demo, storeroom, wire};
+use crate::storeroom::{self, Tables};
+use crate::{demo, wire};
 
 /// Until a house that starts is ready: its first start makes the store and the streams.
 const START: Duration = Duration::from_secs(60);
@@ -81,10 +82,10 @@ pub(super) async fn keys(
     config: &Config,
     names: &[(&str, Role)],
 ) -> anyhow::Result<BTreeMap<String, Caller>> {
-    let store = storeroom::open_store(config).await?;
+    let store = storeroom::open_store(config, Tables::Migrated).await?;
     let mut keys = BTreeMap::new();
     for (name, role) in names {
-        let file = format!("demo-token-{name}");
+        let file = format!("{}{name}", demo::TOKEN_OF);
         let (mut secret, path) = demo::keep(&config.data, &file, demo::token)?;
         let mut known = store.token(&api::token_id(&secret)).await?;
         if known.as_ref().is_some_and(|token| token.revoked_at.is_some()) {
@@ -109,7 +110,7 @@ pub(super) async fn keys(
 /// Waits until the house answers, and makes sure that its data are where we would write, and that it has the
 /// demonstration's sources. Nothing is written before: it may be somebody's real house.
 pub(super) async fn answers(config: &Config) -> anyhow::Result<()> {
-    let http = reqwest::Client::builder().timeout(START).no_proxy().build()?;
+    let http = crate::commands::http().timeout(START).build()?;
     let until = Instant::now() + START;
     // Of one that only starts the port is taken before it can answer, and everything is open when it does.
     let page = loop {

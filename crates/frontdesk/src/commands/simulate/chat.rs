@@ -37,7 +37,7 @@ pub(crate) async fn run(config: &Config, chat: SimulateChat) -> anyhow::Result<E
         { "type": "message", "id": id, "text": chat.text },
     ]);
     let post = format!("{url}/chat/{source}/poll");
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).build()?;
+    let http = crate::commands::http().timeout(Duration::from_secs(40)).build()?;
     let answer = http.post(&post).header("Origin", &url).json(&frames).send().await;
     let answer = answer.with_context(|| format!("could not reach {post}; is `frontdesk up` running?"))?;
     let (status, told) = (answer.status(), answer.text().await.unwrap_or_default());

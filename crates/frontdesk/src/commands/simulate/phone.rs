@@ -45,7 +45,7 @@ impl PhoneSystem {
         let post = Url::parse(&format!("http://{}/", config.http.listen))?.join(&path)?;
         let mut public = config.public_url().map_err(anyhow::Error::msg)?;
         public.set_path(&format!("{}/{path}", public.path().trim_end_matches('/')));
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let http = crate::commands::http().timeout(Duration::from_secs(10)).build()?;
         Ok(Self { http, post, public, secret })
     }
 

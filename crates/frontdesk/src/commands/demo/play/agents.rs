@@ -173,7 +173,7 @@ impl Player<'_> {
 
 /// Keeps an agent's stream of events open, as a console does, and does nothing with it.
 async fn watch(caller: Caller) {
-    let Ok(http) = reqwest::Client::builder().read_timeout(PATIENCE).no_proxy().build() else { return };
+    let Ok(http) = crate::commands::http().read_timeout(PATIENCE).build() else { return };
     loop {
         let asked = http.get(format!("{}/v1/events", caller.base)).bearer_auth(&caller.secret).send().await;
         if let Ok(answer) = asked {
