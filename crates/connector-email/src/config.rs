@@ -20,7 +20,7 @@ use crate::{Sender, Unsendable};
 use connector::secret::{Given, Secret, lenient};
 
 /// The largest mail that may be asked for, in bytes; the folder for large raws has room for many.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One section as written. Every secret may be given as text or as a file, not as both.
 #[derive(Clone, Debug, Deserialize)]
@@ -63,7 +63,7 @@ pub struct Config {
     pub after: String,
     /// How often, in seconds, the mailbox is looked into whatever the server announces.
     pub poll_s: u64,
-    /// Of a larger mail, in bytes, only the beginning is taken.
+    /// Of a larger mail in the mailbox, in bytes, only the beginning is taken.
     pub max_bytes: u64,
     /// Addresses from which web sites send what a person typed into a form.
     pub forms: Vec<String>,

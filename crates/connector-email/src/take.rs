@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
-use crate::config::Source;
+use crate::config::{MOST_BYTES, Source};
 use crate::cursor::Lane;
 use crate::doors::Doors;
 use crate::normalise::{Mailbox, normalise, unreadable};
@@ -73,8 +73,9 @@ pub async fn hand_in(source: &Source, raw: Vec<u8>, doors: &Doors) -> Result<Tak
     if raw.is_empty() {
         return Err(NotTaken::Empty);
     }
-    if size > source.max_bytes {
-        return Err(NotTaken::TooLarge { size, most: source.max_bytes });
+    // `max_bytes` is for mailboxes, which keep the whole mail. Of this one ours is the only copy.
+    if size > MOST_BYTES {
+        return Err(NotTaken::TooLarge { size, most: MOST_BYTES });
     }
     let _room = doors.room.wait(size).await;
     let now = (doors.clock)();

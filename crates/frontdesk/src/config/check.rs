@@ -77,8 +77,8 @@ fn log_level(text: &str) -> Option<String> {
     if let Err(error) = EnvFilter::try_new(text) {
         return Some(format!("[log] level: `{text}` is no filter: {error}"));
     }
-    let plain = text.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
-    let unknown = plain.filter(|part| !LEVELS.contains(&part.to_lowercase().as_str())).next()?;
+    let mut plain = text.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
+    let unknown = plain.find(|part| !LEVELS.contains(&part.to_lowercase().as_str()))?;
     Some(format!(
         "[log] level: `{unknown}` is none of {}, nor an exception as in `intake=debug`",
         LEVELS.join(", ")
