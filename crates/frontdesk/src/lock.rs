@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tracing::warn;
 
 /// A predecessor that is ending gets this long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,9 +51,23 @@ pub(crate) fn take(data: &Path) -> anyhow::Result<DataLock> {
             }
         }
     }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .with_context(|| format!("could not write {}", path.display()))?;
+    // For people alone: a disk that is full must not keep the door shut.
+    let noted =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    if let Err(error) = noted {
+        warn!(%error, "could not note our process in {}", path.display());
+    }
     Ok(DataLock { _file: file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_keeps_nobody_from_the_lock() {
+        let data = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", data.path().join("lock")).unwrap();
+        take(data.path()).unwrap();
+    }
 }
