@@ -20,7 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Far more than an answer takes, unoptimised on a busy machine; far less than a hostile mail would cost if
 /// anybody waited for it.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 /// What the program may ever have in memory, in MiB: the largest mail a few times over, and itself.
 const MOST_MEMORY: u64 = 500;
 

@@ -2,8 +2,10 @@
 
 use reqwest::Method;
 use tests::account::balances;
+use tests::agent::ARRIVAL;
 use tests::setup::{Answer, LINE};
-use tests::{Call, Database, Load, Random, Setup, over_both_stores};
+use tests::wait::when;
+use tests::{Call, Database, Load, Random, Setup, eventually, over_both_stores};
 
 over_both_stores!(what_is_shown_can_be_made_again);
 
@@ -23,12 +25,11 @@ async fn what_is_shown_can_be_made_again(database: Database) {
     // While it is at work.
     is_equal(&app.setup.ask(&["replay", "--check"]).await);
     let mut told = load.finish().await;
-    let calls = loop {
-        let calls = agent.calls().await.expect("the API answers");
-        if calls.len() == told.len() + 3 {
-            break calls;
-        }
-    };
+    let calls = eventually("every call is recorded", ARRIVAL, async || {
+        let calls = agent.calls().await?;
+        when(calls.len() == told.len() + 3, calls.len().to_string()).map(|()| calls)
+    })
+    .await;
     // The simulated ones have ids of their own.
     told.extend(calls.into_iter().filter(|(id, _)| !told.contains_key(id)).collect::<Vec<_>>());
     balances(&app.setup, &agent, &follower, &told).await;

@@ -116,7 +116,7 @@ pub(crate) struct HandMade {
 
 impl HandMade {
     async fn start(folder: &Path, nats: &str, store_url: String) -> anyhow::Result<Self> {
-        let addr = free_addr()?;
+        let addr = free_addr();
         let mut command = Command::new(std::env::current_exe().context("could not find our own program")?);
         command.args([
             "serve",

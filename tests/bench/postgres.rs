@@ -35,7 +35,7 @@ impl Postgres {
             "--encoding=UTF8",
             "--locale=C.UTF-8",
         ]))?;
-        let addr = free_addr()?;
+        let addr = free_addr();
         let mut command = tools.command("postgres");
         command.arg("-D").arg(&data).args(["-p", &addr.port().to_string()]);
         for setting in [

@@ -1,13 +1,14 @@
 //! Processes we start: each ends with us, and only those end.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tests::ports::Port;
 
 /// How long anything may take that is not measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -82,7 +83,7 @@ pub(crate) struct Nats {
 
 impl Nats {
     pub(crate) async fn start(folder: &Path) -> anyhow::Result<Self> {
-        let addr = free_addr()?;
+        let addr = free_addr();
         let config = format!(
             "host: 127.0.0.1\nport: {}\njetstream {{ store_dir: \"{}\" }}\n",
             addr.port(),
@@ -109,10 +110,13 @@ fn nats_server() -> anyhow::Result<PathBuf> {
         .context("there is no nats-server; run deploy/install-nats.sh")
 }
 
-/// A port that nobody has at the moment.
-pub(crate) fn free_addr() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not find a free port")?;
-    listener.local_addr().context("could not find a free port")
+/// A port that is ours until the benchmark ends.
+pub(crate) fn free_addr() -> SocketAddr {
+    let port = Port::free();
+    let addr = (Ipv4Addr::LOCALHOST, port.number()).into();
+    // Its claim is a file that is open.
+    std::mem::forget(port);
+    addr
 }
 
 /// Waits until somebody listens there.

@@ -37,7 +37,7 @@ pub(crate) struct Product {
 impl Product {
     pub(crate) async fn start(setup: &Setup<'_>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&setup.folder).context("could not make a folder")?;
-        let addr = free_addr()?;
+        let addr = free_addr();
         let config = setup.folder.join("frontdesk.toml");
         std::fs::write(&config, configuration(setup, addr)).context("could not write a configuration")?;
         let mut command = Command::new(setup.program);

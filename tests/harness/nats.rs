@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -11,9 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::ports::Port;
 use crate::process::{clear_away, ended, freeze, signal_to};
-use crate::wait::eventually;
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::wait::{PATIENCE, eventually};
 
 /// A real nats-server with JetStream on a port of its own.
 #[derive(Debug)]

@@ -178,11 +178,25 @@ impl Setup {
         command
     }
 
+    /// With another word on its command line.
+    pub fn word(mut self, word: &str) -> Self {
+        self.command.push(word.to_owned());
+        self
+    }
+
     /// Runs another command of the program on this configuration.
     ///
     /// # Panics
     /// When it does not end in time.
     pub async fn ask(&self, words: &[&str]) -> Answer {
+        self.ask_within(words, PATIENCE).await
+    }
+
+    /// The same of a command that may take this long.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn ask_within(&self, words: &[&str], patience: Duration) -> Answer {
         let out = |name: &str| File::create(self.folder().join(name)).expect("could not create a file");
         let nth = fs::read_dir(self.folder()).expect("could not read the folder").count();
         let (stdout, stderr) = (format!("ask-{nth}.out"), format!("ask-{nth}.err"));
@@ -194,7 +208,7 @@ impl Setup {
             .stderr(out(&stderr))
             .spawn()
             .expect("could not start frontdesk");
-        let status = ended(&mut child, PATIENCE).await;
+        let status = ended(&mut child, patience).await;
         let read = |name: &str| fs::read_to_string(self.folder().join(name)).unwrap_or_default();
         Answer { code: status.code(), stdout: read(&stdout), stderr: read(&stderr), took: began.elapsed() }
     }

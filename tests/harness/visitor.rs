@@ -170,7 +170,8 @@ impl Visitor {
     /// When lines come out of their order, or one comes twice on a connection.
     pub async fn next(&mut self) -> Result<Value, String> {
         let socket = self.socket.as_mut().ok_or("not connected")?;
-        let patience = Duration::from_secs(10);
+        // Half of what those wait who connect again then.
+        let patience = PATIENCE / 2;
         let message = tokio::time::timeout(patience, socket.next()).await.map_err(|_| "silence")?;
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
