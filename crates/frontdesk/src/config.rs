@@ -393,6 +393,30 @@ mod tests {
         assert_eq!(config.public_url().unwrap().as_str(), "http://127.0.0.1:8700/");
     }
 
+    /// What a source of this channel can be told, by what is said about an option that there is not.
+    fn options(section: &str) -> Vec<String> {
+        let told = complaint(&format!("[{section}.x]\nnone-such = 1"));
+        let (_, known) = told.split_once("one of").unwrap_or_else(|| panic!("{told}"));
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_shipped_file_shows_every_option_of_a_source() {
+        for (section, least) in [("phone", 8), ("email", 18), ("chat", 15)] {
+            let (_, shown) = DEFAULTS.split_once(&format!("\n# [{section}.")).expect("an example");
+            let (shown, _) = shown.split_once("\n# [").unwrap_or((shown, ""));
+            let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let words: Vec<_> = shown.split(|letter| !is_part(letter)).collect();
+            let options = options(section);
+            assert!(options.len() >= least, "{options:?}");
+            for option in options {
+                let is_shown =
+                    [option.as_str(), &format!("{option}_file")].iter().any(|name| words.contains(name));
+                assert!(is_shown, "[{section}] {option}");
+            }
+        }
+    }
+
     #[test]
     fn the_environment_is_above_the_file_and_a_password_of_digits_stays_a_text() {
         let environment = [

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::ValueEnum as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RoleName;
@@ -33,9 +32,9 @@ pub(super) async fn run(config: Config, roles: wire::Roles) -> anyhow::Result<Ex
             bail!(Wrong(vec![sentence.to_owned()]));
         }
     }
-    if roles.len() < RoleName::value_variants().len() && config.blobs.url.is_empty() {
+    if config.blobs.url.is_empty() {
         bail!(Wrong(vec![
-            "[blobs] url: roles that run apart share what is too large for an event (long mails, attachments); \
+            "[blobs] url: processes that run apart share what is too large for an event (long mails, attachments); \
              name a folder that all of them see, such as file:///srv/frontdesk/blobs"
                 .to_owned()
         ]));
