@@ -204,6 +204,10 @@ pub struct Wanted {
     /// [`contact::ContactKey::digest`]
     pub contacts: Vec<[u8; 16]>,
     pub identifiers: Vec<Identifier>,
+    /// Those of them that are no mere address of a mail: who has one of these is wanted with everything that is
+    /// open, as are the clients asked for and those of calls and chats. An address from which a web site's forms
+    /// come may have tens of thousands of mails that wait.
+    pub whole: Vec<Identifier>,
     /// [`crate::mail::message_key`] of the mails, and of those they say they answer.
     pub messages: Vec<[u8; 16]>,
     /// Visitors, see [`Chat::visitor`].
@@ -235,8 +239,9 @@ pub struct Known {
     pub clients: HashMap<ClientId, Client>,
     /// Those of the wanted messages that belong to those clients; each client has at most one of a key.
     pub messages: HashMap<([u8; 16], ClientId), Message>,
-    /// The open conversations of those clients, and the conversations of those contacts and messages; of one
-    /// that is continued in another, that one too.
+    /// The conversations of those contacts, messages and chats; of those clients the open ones: all of whom is
+    /// wanted whole ([`Wanted::whole`]), of the others no mails but those that owe a call. Of one that is continued
+    /// in another, that one too.
     pub conversations: HashMap<ConversationId, Conversation>,
     pub chats: HashMap<String, Chat>,
     pub replies: HashMap<EntryId, Reply>,
@@ -409,7 +414,7 @@ pub struct ListedSuspect {
 #[derive(Clone, Debug)]
 pub struct ConversationView {
     pub conversation: Conversation,
-    pub client: Option<Client>,
+    pub client: Option<Card>,
     /// Maybe in brief: see [`Entry::in_brief`].
     pub last_entry: Option<Entry>,
     /// Its pending offer.

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use contact::{Identifier, IdentifierKind, Level};
-use timeline::{Changes, Chat, Client, Contact, Conversation, Known, Reply, Status, Store, Wanted};
+use contact::{Channel, Identifier, IdentifierKind, Level};
+use timeline::{Callback, Changes, Chat, Client, Contact, Conversation, Known, Reply, Status, Store, Wanted};
 
 use crate::home::Home;
 use crate::people::{
-    apart, call, chat, client, client_id, contact_id, conversation, conversation_id, entry_id, holder, merge,
-    merge_id, reply, session, uuid, write,
+    apart, at, call, chat, client, client_id, contact_id, conversation, conversation_id, entry_id, holder,
+    merge, merge_id, reply, session, uuid, write,
 };
 
 async fn read(store: &dyn Store, wanted: Wanted) -> Known {
@@ -99,6 +99,36 @@ pub(crate) async fn an_answer_comes_with_its_conversation_client_and_chat(home: 
     assert_eq!((clients(&known), conversations(&known)), (vec![3], vec![3]), "also a resolved one");
     let known = read(&*store, Wanted { merges: vec![merge_id(7), merge_id(9)], ..Wanted::default() }).await;
     assert_eq!(known.merges, [(merge_id(7), merge(7, 1, 2, 0))].into());
+}
+
+pub(crate) async fn of_who_writes_mails_no_other_mails_are_read(home: Home) {
+    let store = home.open().await;
+    let mail =
+        |number, status| Conversation { channel: Channel::Email, ..conversation(number, Some(1), status) };
+    let owed = Callback { attempts: 0, missed: 0, since: at(0), last: None, done_at: None, given_up: false };
+    let chat = Conversation { channel: Channel::Chat, ..conversation(4, Some(1), Status::Snoozed) };
+    let changes = Changes {
+        clients: vec![client(1, None)],
+        holders: vec![holder(1, IdentifierKind::Email, "form@x", Level::Observed)],
+        conversations: vec![
+            mail(1, Status::Open),
+            mail(2, Status::Pending),
+            Conversation { callback: Some(owed), ..mail(3, Status::Open) },
+            chat,
+            mail(5, Status::Resolved),
+        ],
+        ..Changes::default()
+    };
+    write(&*store, changes).await;
+    let form = || vec![Identifier { kind: IdentifierKind::Email, value: "form@x".to_owned() }];
+    let known = read(&*store, Wanted { identifiers: form(), ..Wanted::default() }).await;
+    assert_eq!((clients(&known), conversations(&known)), (vec![1], vec![3, 4]));
+    let about = Wanted { conversations: vec![conversation_id(2)], ..Wanted::default() };
+    assert_eq!(conversations(&read(&*store, about).await), [2, 3, 4], "with the one it is about");
+    let whole = Wanted { identifiers: form(), whole: form(), ..Wanted::default() };
+    assert_eq!(conversations(&read(&*store, whole).await), [1, 2, 3, 4]);
+    let asked_for = Wanted { clients: vec![client_id(1)], ..Wanted::default() };
+    assert_eq!(conversations(&read(&*store, asked_for).await), [1, 2, 3, 4]);
 }
 
 pub(crate) async fn one_who_is_merged_comes_with_the_survivor(home: Home) {

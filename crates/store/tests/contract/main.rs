@@ -78,6 +78,7 @@ contract! {
         a_conversation_comes_with_its_client_and_latest_contact,
         an_answer_comes_with_its_conversation_client_and_chat,
         one_who_is_merged_comes_with_the_survivor,
+        of_who_writes_mails_no_other_mails_are_read,
         where_something_is_proved_holdings_and_aparts_come_too;
     merging:
         a_history_is_every_row_of_a_client_and_nobody_elses,

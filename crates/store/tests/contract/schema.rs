@@ -68,6 +68,9 @@ pub(crate) async fn a_database_of_before_is_brought_up_to_date_with_what_it_hold
     home.execute("alter table client drop column talks").await;
     home.execute("alter table conversation drop column on_line").await;
     home.execute("alter table feed drop column notice").await;
+    home.execute("drop index conversation_beside_mails").await;
+    home.execute("drop index conversation_of_queue").await;
+    home.execute("drop index conversation_with_callback").await;
     home.execute("delete from _sqlx_migrations where version = 2").await;
     let look = Options { migrate: false, ..Options::default() };
     assert!(matches!(open(&home.url, look).await.err(), Some(OpenError::Behind { version: 2 })));

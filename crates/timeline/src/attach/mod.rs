@@ -3,8 +3,8 @@
 //! Pure. Events are taken one after the other, so the cut into batches decides nothing; whatever needs
 //! a clock or a configuration comes with the event (`recorded_at`), so a replay decides the same.
 //! What is common to all channels is here; `call`, `email` and `chat` decide about their own, `act` about what
-//! we do ourselves, `reply` about our answers, `proof` and `merge` about who is who. `wanted` says what must be known
-//! beforehand, `show` what everybody sees of a decision.
+//! we do ourselves, `reply` about our answers, `promises` about what is owed, `proof` and `merge` about who is who.
+//! `wanted` says what must be known beforehand, `show` what everybody sees of a decision.
 
 mod act;
 mod again;
@@ -13,6 +13,7 @@ mod chat;
 mod email;
 mod letter;
 mod merge;
+mod promises;
 mod proof;
 mod reply;
 mod show;

@@ -10,7 +10,7 @@ use crate::port::Wanted;
 
 /// What must be known to decide about these events.
 pub fn wanted(events: &[Arrival]) -> Wanted {
-    let mut seen = HashSet::new();
+    let (mut seen, mut whole) = (HashSet::new(), HashSet::new());
     let mut wanted = Wanted::default();
     for Arrival { event, .. } in events {
         wanted.events.push(event.key.digest());
@@ -39,10 +39,14 @@ pub fn wanted(events: &[Arrival]) -> Wanted {
             }
             Content::Call(_) | Content::Unreadable(_) => {}
         }
-        for party in named {
-            wanted
-                .identifiers
-                .extend(party.identifier().filter(|identifier| seen.insert(identifier.clone())));
+        for identifier in named.into_iter().filter_map(Party::identifier) {
+            // What else waits of who writes mails decides nothing.
+            if !matches!(event.content, Content::Email(_)) && whole.insert(identifier.clone()) {
+                wanted.whole.push(identifier.clone());
+            }
+            if seen.insert(identifier.clone()) {
+                wanted.identifiers.push(identifier);
+            }
         }
     }
     for list in [&mut wanted.events, &mut wanted.contacts, &mut wanted.messages] {
@@ -105,6 +109,7 @@ fn act_wants(deed: &Deed, wanted: &mut Wanted) {
             wanted.clients.push(introduction.client);
             wanted.identifiers.push(introduction.known_as.clone());
             wanted.identifiers.extend(introduction.identifiers.iter().cloned());
+            wanted.whole.extend(introduction.identifiers.iter().cloned());
             wanted.proofs = true;
         }
         Deed::ReplyByMail { reply, .. } | Deed::LetBe { reply, .. } => wanted.replies.push(*reply),

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use contact::{ClientId, ContactId, ConversationId, EntryId, Identifier};
+use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, Identifier};
 use jiff::{SignedDuration, Timestamp};
 use timeline::act::{ActError, Acted, act_in};
 use timeline::attach::{Mode, attach, wanted};
 use timeline::replay::replay_in;
 use timeline::{
-    Agent, Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, Conversation, Entry,
-    FeedItem, Holder, Known, Merge, Message, Policy, Relocation, Reply, Reservation, ReservationState,
-    Wanted,
+    Agent, Apart, Arrival, Callback, Changes, Chat, ChatLine, Claim, Client, Contact, ContactState,
+    Conversation, Entry, FeedItem, Holder, Known, Merge, Message, Policy, Relocation, Reply, Reservation,
+    ReservationState, Wanted,
 };
 
 use crate::turn::Turn;
@@ -168,8 +168,12 @@ impl Memory {
             .flatten()
             .filter(|((key, id), _)| wanted.messages.contains(key) && whose.contains(id));
         known.messages = theirs.map(|(key, row)| (*key, *row)).collect();
+        let whole = whole(wanted, &known);
         let open = if whose.is_empty() { Vec::new() } else { self.open() };
-        let open = open.into_iter().filter(|row| row.client.is_some_and(|id| whose.contains(&id)));
+        let beside_mails = |row: &Conversation| row.channel != Channel::Email || row.callback.is_some();
+        let open = open.into_iter().filter(|row| {
+            row.client.is_some_and(|id| whole.contains(&id) || whose.contains(&id) && beside_mails(row))
+        });
         let placed = open
             .map(|row| row.id)
             .chain(known.contacts.values().filter_map(|row| row.conversation))
@@ -302,6 +306,15 @@ impl Memory {
         let merged = rows.clients.values_mut().filter(|row| row.merged_into == Some(from));
         merged.for_each(|row| row.merged_into = Some(into));
     }
+}
+
+/// Who is wanted with everything that is open.
+fn whole(wanted: &Wanted, known: &Known) -> HashSet<ClientId> {
+    let meant = wanted.whole.iter().filter_map(|identifier| Some(known.holders.get(identifier)?.0));
+    let no_mails = known.contacts.values().filter(|row| !matches!(row.state, ContactState::Email(_)));
+    let meant = meant.chain(wanted.clients.iter().copied()).chain(no_mails.filter_map(|row| row.client));
+    let today = |id: ClientId| known.clients.get(&id).and_then(|row| row.merged_into);
+    meant.flat_map(|id| [Some(id), today(id)]).flatten().collect()
 }
 
 /// The earliest stays.
