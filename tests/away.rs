@@ -166,6 +166,29 @@ async fn the_broker_forgets_what_core_never_saw() {
     core.stop().await;
 }
 
+/// Neither waits a stop for them: what is asked of a server that stands still is never answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_no_server_that_stands_still() {
+    let Some(database) = Database::postgres() else { return };
+    let mut random = Random::new();
+    let mut nats = Nats::start().await;
+    let mut app = Setup::up().line().widget().mailbox().on(&database).beside(&nats).start().await;
+    let agent = app.agent("reader").await;
+    let follower = agent.follow();
+    let mut told = Load::start(&[app.pbx()], 0..20, &mut random).finish().await;
+    agent.sees(&told).await;
+    database.freeze();
+    nats.freeze();
+    told.extend(Load::start(&[app.pbx()], 20..60, &mut random).finish_at_once(AT_ONCE).await);
+    app.stop().await;
+    database.thaw();
+    nats.kill9().await;
+    nats.up().await;
+    app.again().await;
+    balances(&app.setup, &agent, &follower, &told).await;
+    app.stop().await;
+}
+
 /// A disk that is full remains so for nats-server when there is room again: it has to be started anew. Here no file
 /// of its process may grow, which the next one knows nothing of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

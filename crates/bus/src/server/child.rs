@@ -336,6 +336,16 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_cannot_write_is_known_by_its_words() {
+        assert!(cannot_write("Filestore [CONTACTS] Critical write error: write x: no space left on device"));
+        assert!(cannot_write("JetStream stream '$G > CONTACTS' critical write error: x"));
+        assert!(cannot_write("JetStream out of File resources, will be DISABLED"));
+        assert!(!cannot_write(
+            "JetStream failed to store a msg on stream '$G > CONTACTS': maximum bytes exceeded"
+        ));
+    }
+
+    #[test]
     fn only_the_keeper_may_call_the_launcher() {
         let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         assert!(matches!(exec_child(&args(&[])), NotStarted::Arguments));
