@@ -15,7 +15,7 @@ use crate::views::{ClientJson, ClientSummaryJson, ConversationJson, EntryJson};
 pub(crate) fn render(out: &mut Vec<u8>, change: FeedChange, dossier: Option<Dossier>, now: Timestamp) {
     let FeedChange { position, kind, rev: _, entry, conversation, client, reservation, agent, rings, notice } =
         change;
-    let summary = client.as_ref().map(|card| ClientSummaryJson::from(card.client.clone()));
+    let summary = client.as_ref().map(ClientSummaryJson::from);
     let data = match kind {
         FeedKind::Entry => {
             let whole = dossier.map(|dossier| Who::Whole(Box::new(CardJson::new(dossier, now))));

@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use timeline::figures::{self, About, By, ServiceLevel, Told};
+use timeline::figures::{self, About, By, Facts, ServiceLevel, Told};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -179,6 +179,14 @@ impl<More> Asked<More> {
         Ok(facts)
     }
 
+    async fn reckoned<T: Send + 'static>(
+        &self,
+        facts: memory::Shared,
+        reckon: impl FnOnce(&Facts) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.app.figures.reckoned(facts, reckon).await
+    }
+
     /// The figures in the form that was asked for; `json` is what they are shown as where that is no table.
     fn answer<R: Row, S: Serialize>(
         &self,
@@ -212,7 +220,8 @@ async fn waiting(asked: Asked) -> Result<Response, Problem> {
     let from = query.from.unwrap_or(Timestamp::UNIX_EPOCH);
     let to = query.to.unwrap_or_else(|| now.checked_add(DAY).unwrap_or(Timestamp::MAX));
     let facts = asked.facts(About::Waiting, Span::new(from, to)?).await?;
-    let told = figures::waiting(&facts.conversations, query.by);
+    let by = query.by;
+    let told = asked.reckoned(facts, move |facts| figures::waiting(&facts.conversations, by)).await?;
     let items = items(told, |key, figures| WaitingJson::new(key, &figures, now));
     let (from, to) = (query.from, query.to.unwrap_or(now));
     Ok(asked.answer(items, |by, items| FiguresJson { from, to, by, items }))
@@ -227,7 +236,8 @@ async fn waiting(asked: Asked) -> Result<Response, Problem> {
     responses((status = 200, description = "Seconds, by percentile.", body = FiguresJson<ResponseJson>)))]
 async fn response(asked: Asked) -> Result<Response, Problem> {
     let (facts, span) = asked.recorded(About::Conversations).await?;
-    let told = figures::response(&facts.conversations, asked.query.by);
+    let by = asked.query.by;
+    let told = asked.reckoned(facts, move |facts| figures::response(&facts.conversations, by)).await?;
     Ok(asked.answer(items(told, ResponseJson::new), over(span)))
 }
 
@@ -241,7 +251,9 @@ async fn response(asked: Asked) -> Result<Response, Problem> {
 async fn service_level(asked: Asked<ServiceLevelQuery>) -> Result<Response, Problem> {
     let (facts, Span { from, to }) = asked.recorded(About::Conversations).await?;
     let ServiceLevelQuery { within_s } = asked.more;
-    let told = figures::service_level(&facts.conversations, asked.query.by, within_s, asked.now);
+    let (by, now) = (asked.query.by, asked.now);
+    let reckon = move |facts: &Facts| figures::service_level(&facts.conversations, by, within_s, now);
+    let told = asked.reckoned(facts, reckon).await?;
     let items = items(told, |key, figures| ServiceLevelJson::new(key, &figures));
     let formula = ServiceLevel::FORMULA;
     Ok(asked.answer(items, |by, items| ServiceLevelFiguresJson { from, to, by, formula, items }))
@@ -255,7 +267,8 @@ async fn service_level(asked: Asked<ServiceLevelQuery>) -> Result<Response, Prob
     responses((status = 200, description = "Calls.", body = FiguresJson<CallsJson>)))]
 async fn calls(asked: Asked) -> Result<Response, Problem> {
     let (facts, span) = asked.recorded(About::Calls).await?;
-    let told = figures::calls(&facts.calls, &facts.callbacks, asked.query.by);
+    let by = asked.query.by;
+    let told = asked.reckoned(facts, move |facts| figures::calls(&facts.calls, &facts.callbacks, by)).await?;
     Ok(asked.answer(items(told, |key, figures| CallsJson::new(key, &figures)), over(span)))
 }
 
@@ -266,7 +279,8 @@ async fn calls(asked: Asked) -> Result<Response, Problem> {
     responses((status = 200, description = "Promises.", body = FiguresJson<PromisesJson>)))]
 async fn promises(asked: Asked) -> Result<Response, Problem> {
     let (facts, span) = asked.recorded(About::Conversations).await?;
-    let told = figures::promises(&facts.conversations, asked.query.by);
+    let by = asked.query.by;
+    let told = asked.reckoned(facts, move |facts| figures::promises(&facts.conversations, by)).await?;
     let each = told.into_iter().flat_map(|(key, kinds)| {
         kinds.into_iter().map(move |(kind, figures)| PromisesJson::new(key.clone(), kind, &figures))
     });

@@ -9,7 +9,7 @@ use contact::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use timeline::{Card, Client, Entry, EntryKind, Preferences};
+use timeline::{Card, Entry, EntryKind, Preferences};
 use utoipa::ToSchema;
 
 use crate::wishes::{HoursJson, PreferencesJson};
@@ -73,6 +73,11 @@ pub(crate) struct ClientSummaryJson {
     #[schema(value_type = String, example = "cli_019aa5bd3f9770008f6a2d0c7c2b9e11")]
     id: ClientId,
     name: Option<String>,
+    /// Null until somebody sorts clients into segments.
+    segment: Option<String>,
+    /// A number of theirs, else an e-mail address; null when we know neither, or only what somebody merely said.
+    #[schema(example = "+380441234567")]
+    address: Option<String>,
 }
 
 /// One line of a client's history.
@@ -199,9 +204,19 @@ fn permissions(said: &Preferences) -> BTreeMap<Channel, Permission> {
     said.channels.iter().map(|(channel, wish)| (*channel, wish.permission)).collect()
 }
 
-impl From<Client> for ClientSummaryJson {
-    fn from(client: Client) -> Self {
-        Self { id: client.id, name: client.name }
+impl From<&Card> for ClientSummaryJson {
+    fn from(Card { client, identifiers }: &Card) -> Self {
+        let first = |kind| {
+            let mut held = identifiers.iter().filter(|holder| holder.level != Level::Claimed);
+            held.find(|holder| holder.identifier.kind == kind)
+        };
+        let address = first(IdentifierKind::Phone).or_else(|| first(IdentifierKind::Email));
+        Self {
+            id: client.id,
+            name: client.name.clone(),
+            segment: client.segment.clone(),
+            address: address.map(|holder| holder.identifier.value.clone()),
+        }
     }
 }
 

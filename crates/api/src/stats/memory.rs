@@ -13,6 +13,8 @@ use timeline::figures::{About, Facts, FiguresQuery};
 use timeline::{Store, StoreError};
 use tokio::time::Instant;
 
+use crate::problem::Problem;
+
 /// More rows than this are not read: about a hundred megabytes of a store's answer.
 pub(super) const MOST: usize = 100_000;
 /// For so long a reading is shown again at least, and at most.
@@ -39,6 +41,8 @@ pub(crate) struct Memory {
     known: Mutex<HashMap<Key, Reading>>,
     /// Whoever holds it reads.
     turn: tokio::sync::Mutex<()>,
+    /// Whoever holds it reckons: figures take one processor of those that answer everybody.
+    reckons: tokio::sync::Mutex<()>,
 }
 
 struct Reading {
@@ -69,6 +73,17 @@ impl Memory {
         let shown = began.elapsed().saturating_mul(TIMES).clamp(SHORTEST, LONGEST);
         self.remember(key, Reading { facts: Arc::clone(&facts), until: Instant::now() + shown });
         Ok(facts)
+    }
+
+    /// What `reckon` makes of facts; of many it is slow, and done where it holds up nobody.
+    pub(super) async fn reckoned<T: Send + 'static>(
+        &self,
+        facts: Shared,
+        reckon: impl FnOnce(&Facts) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _one = self.reckons.lock().await;
+        let told = tokio::task::spawn_blocking(move || reckon(&facts)).await;
+        told.map_err(|failed| Problem::ours().because(failed))
     }
 
     fn known(&self, key: &Key) -> Option<Shared> {

@@ -158,7 +158,7 @@ impl ConversationJson {
     /// As it stands at a moment.
     pub(crate) fn of(view: ConversationView, now: Timestamp) -> Self {
         let ConversationView { conversation, client, last_entry, offer } = view;
-        Self::new(conversation, client.map(ClientSummaryJson::from), last_entry, offer, now)
+        Self::new(conversation, client.as_ref().map(ClientSummaryJson::from), last_entry, offer, now)
     }
 
     pub(crate) fn new(

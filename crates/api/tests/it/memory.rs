@@ -91,7 +91,7 @@ impl Rows {
     fn view(&self, row: &Conversation) -> ConversationView {
         ConversationView {
             conversation: row.clone(),
-            client: row.client.and_then(|id| self.clients.get(&id).cloned()),
+            client: row.client.and_then(|id| self.card(id)),
             last_entry: row.last_entry.and_then(|id| self.entries.get(&id).cloned()),
             offer: None,
         }

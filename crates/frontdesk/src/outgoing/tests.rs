@@ -272,7 +272,7 @@ impl House {
     async fn denies(&self, channel: Channel) {
         let found = self.dispatcher.store.conversation(self.conversation().await).await.unwrap().unwrap();
         let deed = Deed::Change {
-            client: found.client.unwrap().id,
+            client: found.client.unwrap().client.id,
             name: None,
             channels: vec![(channel, Permission::Deny)],
             preferred_channel: None,
@@ -291,7 +291,7 @@ impl House {
     async fn shown(&self, reply: EntryId) -> String {
         let found = self.dispatcher.store.conversation(self.conversation().await).await.unwrap().unwrap();
         let page = Page { after: None, limit: 10 };
-        let client = found.client.unwrap().id;
+        let client = found.client.unwrap().client.id;
         let entries = self.dispatcher.store.timeline(client, None, page).await.unwrap();
         entries.into_iter().find(|entry| entry.id == reply).unwrap().content
     }

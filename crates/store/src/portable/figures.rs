@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use contact::{Channel, Direction, Outcome, PromiseKind};
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Error, FromRow};
 use timeline::clock::Clock;
@@ -168,26 +168,20 @@ struct CallbackRow {
     callback: String,
 }
 
-/// Of the conversations that were opened in the span or in which a call of it is.
+/// Those that came to be owed in the span, whenever their conversation was opened: it was changed then at the earliest.
 async fn callbacks(connection: &mut Connection, query: &FiguresQuery) -> Result<Vec<CallbackFacts>, Error> {
-    let (from, to) = heard_of(query);
-    let found = sqlx::query_as::<_, CallbackRow>(concat!(
+    let found = sqlx::query_as::<_, CallbackRow>(
         "select c.queue, c.channel, c.assignee, client.segment, c.callback from conversation as c \
          left join client on client.id = c.client_id where c.callback is not null and c.continued_in is null \
-         and c.id in (select o.id from conversation as o where o.opened_at >= $3 and o.opened_at < $4 \
-         union select k.conversation_id ",
-        calls_in_span!(),
-        " and k.conversation_id is not null) limit $5 + 0",
-    ))
-    .bind(from)
-    .bind(to)
-    .bind(Stamp(query.from))
-    .bind(Stamp(query.to))
-    .bind(rows(query.most.saturating_add(1)))
+         and c.updated_at >= $1 and c.opened_at < $2",
+    )
+    .bind(Stamp(query.from.checked_sub(APART).unwrap_or(Timestamp::MIN)))
+    .bind(Stamp(query.to.checked_add(APART).unwrap_or(Timestamp::MAX)))
     .fetch(connection);
     let in_span = |row: &CallbackFacts| (query.from..query.to).contains(&row.since);
     let found = found.and_then(|row| std::future::ready(owed(row)));
-    found.try_filter(|row| std::future::ready(in_span(row))).try_collect().await
+    let found = found.try_filter(|row| std::future::ready(in_span(row)));
+    found.take(query.most.saturating_add(1)).try_collect().await
 }
 
 fn owed(row: CallbackRow) -> Result<CallbackFacts, Error> {
@@ -222,8 +216,8 @@ fn heard_of(query: &FiguresQuery) -> (Uuid, Uuid) {
 pub(super) async fn board(connection: &mut Connection, now: Timestamp) -> Result<Board, Error> {
     let mut board = Board::default();
     let waiting: Vec<(String, i64, Stamp)> = sqlx::query_as(
-        "select queue, count(*), min(coalesce(waiting_since, opened_at)) from conversation \
-         where rank is not null group by queue",
+        "select queue || '', count(*), min(coalesce(waiting_since, opened_at)) from conversation \
+         where rank is not null group by 1",
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -232,9 +226,9 @@ pub(super) async fn board(connection: &mut Connection, now: Timestamp) -> Result
         (row.waiting, row.oldest_since) = (counted(count)?, Some(since.0));
     }
     let promised: Vec<(String, i64, i64)> = sqlx::query_as(
-        "select queue, count(*), count(case when due_at <= $1 then 1 end) from conversation \
+        "select queue || '', count(*), count(case when due_at <= $1 then 1 end) from conversation \
          where status in ('open', 'pending', 'snoozed') and due_at is not null and continued_in is null \
-         group by queue",
+         group by 1",
     )
     .bind(Stamp(now))
     .fetch_all(&mut *connection)

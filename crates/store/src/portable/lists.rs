@@ -1,6 +1,6 @@
 //! What the API reads: pages by keyset, and what belongs to the rows of a page by one look-up a table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use contact::{Channel, ClientId, ContactId, ConversationId, EntryId, EventKey};
 use jiff::{SignedDuration, Timestamp};
@@ -313,7 +313,9 @@ pub(super) async fn conversations(
         query.push(" and status = ").push_bind(status.as_str());
     }
     if let Some(queue) = &find.queue {
-        query.push(" and queue = ").push_bind(queue.as_str());
+        // Not by its index where another finds fewer.
+        let alone = find.client.is_none() && find.status.is_none() && find.assignee.is_none();
+        query.push(if alone { " and queue = " } else { " and queue || '' = " }).push_bind(queue.as_str());
     }
     if let Some(assignee) = &find.assignee {
         query.push(" and assignee = ").push_bind(assignee.as_str());
@@ -367,7 +369,7 @@ async fn in_line(
         query.push(" and (rank, id) > (").push_bind(rank).push(", ").push_bind(id.uuid()).push(")");
     }
     if let Some(queue) = queue {
-        query.push(" and queue = ").push_bind(queue);
+        query.push(" and queue || '' = ").push_bind(queue);
     }
     query.push(" order by rank, id limit ").push_bind(rows(page.limit)).push(" + 0");
     nouns(query.build_query_as::<ConversationRow>().fetch_all(connection).await?)
@@ -385,8 +387,10 @@ pub(super) async fn views(
     connection: &mut Connection,
     conversations: Vec<Conversation>,
 ) -> Result<Vec<ConversationView>, Error> {
-    let whose = conversations.iter().filter_map(|conversation| conversation.client).map(|id| id.uuid());
-    let clients = clients_by_id(connection, whose).await?;
+    let whose: BTreeSet<Uuid> =
+        conversations.iter().filter_map(|row| row.client).map(|id| id.uuid()).collect();
+    let clients = cards(connection, &whose.into_iter().collect::<Vec<_>>()).await?;
+    let clients: HashMap<ClientId, Card> = clients.into_iter().map(|card| (card.client.id, card)).collect();
     let last = conversations.iter().filter_map(|conversation| conversation.last_entry).map(|id| id.uuid());
     let entries = last_entries(connection, last).await?;
     let pending = work::pending(connection, conversations.iter().map(|conversation| conversation.id)).await?;

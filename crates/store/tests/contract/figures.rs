@@ -161,6 +161,16 @@ pub(crate) async fn a_callback_is_of_the_span_since_when_it_is_owed(home: Home) 
         Conversation { callback: owed(150, None, false), ..opened(2, 100, "sales") },
         Conversation { callback: owed(250, None, false), ..opened(3, 100, "sales") },
         Conversation { callback: owed(160, Some(500), true), ..opened(5, 100, "sales") },
+        // By hand, in one that is as old as the hills; and one that was done before the span and never changed since.
+        Conversation {
+            callback: owed(170, None, false),
+            updated_at: at(170),
+            ..opened(6, -9_000_000, "sales")
+        },
+        Conversation {
+            callback: owed(-9_000_000, Some(-8_999_000), false),
+            ..opened(7, -9_000_000, "sales")
+        },
         Conversation {
             callback: owed(150, None, false),
             continued_in: Some(conversation_id(1)),
@@ -171,7 +181,10 @@ pub(crate) async fn a_callback_is_of_the_span_since_when_it_is_owed(home: Home) 
     let facts = asked(&*store, About::Calls, 100, 200, 600, 9).await;
     let mut told: Vec<_> = facts.callbacks.iter().map(|row| (row.since, row.state)).collect();
     told.sort_unstable_by_key(|(since, _)| *since);
-    assert_eq!(told, [(at(100), Owed::Done), (at(150), Owed::Still), (at(160), Owed::GivenUp)]);
+    assert_eq!(
+        told,
+        [(at(100), Owed::Done), (at(150), Owed::Still), (at(160), Owed::GivenUp), (at(170), Owed::Still)]
+    );
 }
 
 pub(crate) async fn the_board_counts_what_waits_is_late_and_who_is_there(home: Home) {

@@ -244,7 +244,9 @@ pub(crate) async fn conversations_are_filtered(home: Home) {
     assert_eq!(find(open_of_one, None, 10).await, [1]);
     let views = store.conversations(&of_one, first(10)).await.unwrap();
     assert!(
-        views.iter().all(|view| view.client.as_ref().is_some_and(|c| c.id == ClientId::from_uuid(uuid(1))))
+        views
+            .iter()
+            .all(|view| view.client.as_ref().is_some_and(|c| c.client.id == ClientId::from_uuid(uuid(1))))
     );
     assert!(views.iter().all(|view| view.last_entry.is_none()));
 }

@@ -49,7 +49,7 @@ pub(crate) async fn the_waiting_list_is_in_its_order_and_a_page_goes_on_where_th
     assert_eq!(waiting(Some("sales"), None, 99).await, [4, 9, 6]);
     assert_eq!(waiting(Some("nobody's"), None, 99).await, []);
     let views = store.waiting(None, Page { after: None, limit: 2 }).await.unwrap();
-    assert_eq!(views[1].client.as_ref().and_then(|client| client.name.as_deref()), Some("Olena"));
+    assert_eq!(views[1].client.as_ref().and_then(|card| card.client.name.as_deref()), Some("Olena"));
     assert_eq!(views[1].offer, Some(offer(1, 4, "mia", 20)));
     assert_eq!(views[0].offer, None);
     let standing = store.standing(Page { after: None, limit: 2 }).await.unwrap();
