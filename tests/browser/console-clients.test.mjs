@@ -71,7 +71,10 @@ test('who somebody may also be is compared, decided and joined', async () => {
 });
 
 test('a note is for everybody here and for nobody else', async () => {
-    await desk.chat('Hello, it is Ivan', { user: 'ivan' });
+    const visitor = await site.visitor();
+    const tab = await visitor.tab('', `${desk.url}/chat/${SOURCE}/demo`);
+    await tab.open();
+    await tab.write('Hello, it is Ivan');
     const [olena, mia] = [await (await agent()).comes(), await (await agent(await desk.hire('mia'))).comes()];
     for (const one of [olena, mia]) {
         await one.opens('Ivan');
@@ -81,6 +84,12 @@ test('a note is for everybody here and for nobody else', async () => {
     await olena.page.getByRole('button', { name: 'Add note' }).click();
     await mia.says(mia.entries, /Note.*olena.*Prefers to be called after six\./s);
     await becomes(() => olena.composer.inputValue(), '');
+    // Who hears what was said after it has not heard it.
+    await olena.page.getByText('Reply', { exact: true }).click();
+    await olena.composer.fill('Good afternoon!');
+    await olena.composer.press('Enter');
+    await tab.shows(['Hello, it is Ivan'], ['Good afternoon!']);
+    await visitor.leave();
 });
 
 test('what the client does not want is refused in words, and the text stays', async () => {
@@ -92,7 +101,7 @@ test('what the client does not want is refused in words, and the text stays', as
     await olena.says(olena.card.locator('.switches'), /Chat\s*not wanted · olena/);
     await olena.composer.fill('Good afternoon!');
     await olena.page.keyboard.press('Enter');
-    await olena.says(olena.page.locator('.composer .trouble'), /\w+ \w+/);
+    await olena.says(olena.page.locator('.composer .trouble'), /The client does not want to be reached this way\./);
     await becomes(() => olena.composer.inputValue(), 'Good afternoon!');
     await chat.check();
     await olena.says(olena.card.locator('.switches'), /Chat\s*welcome · olena/);

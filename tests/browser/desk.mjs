@@ -20,10 +20,11 @@ export function token(sub, exp = Math.floor(Date.now() / 1000) + 3600) {
 }
 
 // A port nobody uses at this moment: below those that outgoing connections take, for one of them could have it
-// while a server is killed and started again.
+// while a server is killed and started again; and above those that the houses of other tests here share out among
+// themselves (`tests/harness/ports.rs`).
 export async function freePort() {
     for (;;) {
-        const port = 10_000 + Math.floor(Math.random() * 9_000);
+        const port = 20_000 + Math.floor(Math.random() * 12_000);
         const free = await new Promise(done => {
             const probe = createServer().on('error', () => done(false));
             probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
@@ -39,11 +40,18 @@ class Desk {
     static async of(kind, origins) {
         const desk = new kind();
         desk.folder = mkdtempSync(join(tmpdir(), 'frontdesk-browser-'));
-        desk.port = await freePort();
-        desk.url = `http://127.0.0.1:${desk.port}`;
-        desk.origins = [...origins, desk.url];
-        await desk.start();
-        return desk;
+        for (let tries = 1; ; tries += 1) {
+            desk.port = await freePort();
+            desk.url = `http://127.0.0.1:${desk.port}`;
+            desk.origins = [...origins, desk.url];
+            try {
+                await desk.start();
+                return desk;
+            } catch (error) {
+                // Somebody was faster.
+                if (tries === 3 || !/in use/.test(desk.log())) throw error;
+            }
+        }
     }
 
     async start() {
@@ -56,7 +64,7 @@ class Desk {
         });
         this.ended = new Promise(done => this.child.once('exit', done));
         await eventually(`${program} is ready`, async () => {
-            if (this.child.exitCode !== null) throw new Error(`it ended: ${this.log()}`);
+            if (this.child.exitCode !== null) throw Object.assign(new Error(`it ended: ${this.log()}`), { isFinal: true });
             return (await fetch(this.url + this.readiness())).ok;
         });
     }

@@ -14,6 +14,7 @@ export async function eventually(what, look, within = PATIENCE) {
             if (there) return there;
             last = there;
         } catch (error) {
+            if (error.isFinal) throw error;
             last = error.message;
         }
         if (Date.now() - began > within)

@@ -1,20 +1,20 @@
 // What an agent does. Each is one write; while it runs its place is busy, and what went wrong is shown there.
-import { write } from './api.js';
+import { act, write } from './api.js';
 import { announce, changed, desk } from './desk.js';
 import { called } from './format.js';
 import { go } from './route.js';
-import { learn } from './known.js';
-import { ageMerges, loadTimeline, readMe, refreshCard } from './reads.js';
+import { hear, hearOf, learn, now } from './known.js';
+import { ageMerges, loadConversation, loadTimeline, readMe, refreshCard } from './reads.js';
 import { t } from './words.js';
 
 // Runs `act` for `place`, unless something runs there. Gives whether it succeeded.
-export async function run(place, act) {
+export async function run(place, deed) {
     if (desk.busy.has(place)) return false;
     desk.busy.add(place);
     desk.problems.delete(place);
     changed();
     try {
-        await act();
+        await deed();
         return true;
     } catch (problem) {
         desk.problems.set(place, problem);
@@ -30,8 +30,18 @@ const place = id => `conversation:${id}`;
 
 const settled = (id, verb, body) =>
     run(place(id), async () => {
-        learn(await on(id, verb, body));
+        await does(`/v1/conversations/${id}/${verb}`, body);
     });
+
+// Does what gives a conversation, and takes it as it stands since; of the answer `of` is the conversation.
+async function does(path, body, of = answer => answer) {
+    const before = now();
+    const { said, isOld } = await act('POST', path, body);
+    const conversation = of(said);
+    if (conversation && isOld) await loadConversation(conversation.id, true);
+    else if (conversation) learn(conversation, before);
+    return conversation;
+}
 
 export const claim = id => settled(id, 'claim');
 export const resolve = id => settled(id, 'resolve');
@@ -54,36 +64,43 @@ export const note = (client, conversation, text) =>
 // Takes the first of the list that suits us, and opens it.
 export const next = () =>
     run('next', async () => {
-        const { conversation } = await write('POST', '/v1/me/next');
+        const conversation = await does('/v1/me/next', undefined, answer => answer.conversation);
         if (!conversation) {
             desk.problems.set('next', { message: t('nobody_suits') });
             return;
         }
-        learn(conversation);
         go('conversation', conversation.id);
         announce(t('say_taken', { who: called(conversation.client, conversation.last_entry) }));
     });
 
 export const accept = offer =>
-    answer(offer, 'accept', conversation => {
-        learn(conversation);
+    answer(offer, async () => {
+        const conversation = await does(`/v1/reservations/${offer.id}/accept`);
+        over(offer);
         go('conversation', conversation.id);
     });
 
-export const decline = offer => answer(offer, 'decline', () => {});
+export const decline = offer =>
+    answer(offer, async () => {
+        await write('POST', `/v1/reservations/${offer.id}/decline`);
+        over(offer);
+    });
 
-async function answer(offer, verb, then) {
+// A list of offers that was on its way meanwhile does not bring it back.
+function over(offer) {
+    hear();
+    hearOf(offer.id);
+    desk.offers.delete(offer.id);
+}
+
+async function answer(offer, deed) {
     const place = `offer:${offer.id}`;
     desk.problems.delete('offers');
-    const done = await run(place, async () => {
-        const answer = await write('POST', `/v1/reservations/${offer.id}/${verb}`);
-        desk.offers.delete(offer.id);
-        then(answer);
-    });
+    const done = await run(place, deed);
     const problem = desk.problems.get(place);
     if (done || problem?.isOpen !== false) return;
     // An offer that is over goes, and with it the place where that could be said.
-    desk.offers.delete(offer.id);
+    over(offer);
     desk.problems.delete(place);
     desk.problems.set('offers', problem);
     changed();

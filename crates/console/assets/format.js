@@ -1,4 +1,5 @@
 // Times, spans and numbers as the language writes them.
+import { present } from './clock.js';
 import { said, t, written } from './words.js';
 
 const made = new Map();
@@ -41,7 +42,7 @@ export const bytes = size =>
 const midnight = at => new Date(at).setHours(0, 0, 0, 0);
 
 // The day of a moment: today, yesterday, or the date.
-export function day(at, now = Date.now()) {
+export function day(at, now = present()) {
     const apart = Math.round((midnight(at) - midnight(now)) / 864e5);
     if (apart === 0 || apart === -1) {
         const words = of(Intl.RelativeTimeFormat, { numeric: 'auto' }).format(apart, 'day');
@@ -53,14 +54,15 @@ export function day(at, now = Date.now()) {
 }
 
 // When: the time today, else day and time.
-export const when = at => (midnight(at) === midnight(Date.now()) ? time(at) : moment(at));
+export const when = at => (midnight(at) === midnight(present()) ? time(at) : moment(at));
 
-// How a client is called: by name, else by an address of theirs, else by what their last contact came by.
+// How a client is called: by name, else by an address of theirs, else by where their last contact came from or went.
 export function called(client, entry) {
     if (client?.name) return client.name;
     const known = client?.identifiers?.find(one => one.kind === 'phone' || one.kind === 'email')?.value;
-    const from = entry?.direction === 'inbound' ? entry.content?.from?.value : null;
-    return known ?? from ?? t(client ? 'nameless_client' : 'unknown_client');
+    const { from, to } = entry?.content ?? {};
+    const other = entry?.direction === 'inbound' ? from : entry?.kind === 'contact' ? [to].flat()[0] : null;
+    return known ?? client?.address ?? other?.value ?? t(client ? 'nameless_client' : 'unknown_client');
 }
 
 // How a call went: what it came to, and how long it took.

@@ -1,5 +1,6 @@
 // What the line tells, one change after the other. Each costs the same, however many wait.
 import { tell, untell } from './aloud.js';
+import { present } from './clock.js';
 import { announce, changed, desk, isMine, waits } from './desk.js';
 import { called, line } from './format.js';
 import { hear, hearOf, learn, put } from './known.js';
@@ -50,7 +51,7 @@ function ring(entry, client, rings) {
         else if (at >= 0) desk.rings[at].entry = entry;
         return;
     }
-    if (at >= 0 || !rings.includes(desk.me?.name) || Date.now() - Date.parse(entry.recorded_at) > RINGS_FOR) return;
+    if (at >= 0 || !rings.includes(desk.me?.name) || present() - Date.parse(entry.recorded_at) > RINGS_FOR) return;
     desk.rings.unshift({ entry, client });
     desk.rings.length = Math.min(desk.rings.length, 3);
     announce(t('say_rings', { who: called(client?.client ?? client ?? { name: entry.content?.from?.value }) }), 'assertive');
@@ -98,6 +99,7 @@ function taken(one) {
 }
 
 function reservation({ reservation }) {
+    hearOf(reservation.id);
     if (!isOffer(reservation)) {
         desk.offers.delete(reservation.id);
         return;

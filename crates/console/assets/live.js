@@ -1,6 +1,7 @@
 // The live line: follows `/v1/events`, comes back after every break where it left off, and says how it is.
 //
 // EventSource cannot send a token, so the stream is read by `fetch`.
+import { setBy } from './clock.js';
 import { current } from './session.js';
 import { parser } from './sse.js';
 
@@ -70,6 +71,7 @@ export class Live {
                 cache: 'no-store',
                 credentials: 'omit',
             });
+            setBy(answer);
             if (answer.status === 401 || answer.status === 403) throw Object.assign(new Error(), { refused: true });
             if (answer.status === 400) {
                 // Our place is of another feed: begin at the present and read everything anew. If we named none, it is

@@ -11,6 +11,7 @@ const PAGE = 30,
     MOST_TIMELINES = 12,
     MOST_CARDS = 200;
 const NONE = { items: [] };
+const GONE = { contact: { rev: Infinity, content: { state: 'ended' } } };
 
 // Who we are; throws what is wrong with the token.
 export async function readMe() {
@@ -23,6 +24,7 @@ export async function readUs() {
     try {
         await readMe();
         await readOffers();
+        await readRings();
     } catch {
         // The line breaks again, and comes back again.
     }
@@ -43,6 +45,7 @@ export async function readAll() {
         desk.known = true;
         desk.problems.delete('lists');
         await readOffers();
+        await readRings();
         await readAgents();
         return true;
     } catch (problem) {
@@ -141,9 +144,25 @@ async function readWaiting(cursor) {
     }
 }
 
+// Of what was heard meanwhile the list knows nothing: that it is offered, or that it is over.
 async function readOffers() {
+    const before = now();
     const { items } = await readIfThere('/v1/reservations', NONE);
-    desk.offers = new Map(items.filter(isOffer).map(one => [one.id, one]));
+    const offers = items.filter(isOffer).filter(({ id }) => !isNewer(id, before));
+    const heard = [...desk.offers.values()].filter(({ id }) => isNewer(id, before));
+    desk.offers = new Map([...offers, ...heard].map(one => [one.id, one]));
+    changed();
+}
+
+// A call may have ended while nobody told us.
+async function readRings() {
+    for (const { entry } of [...desk.rings]) {
+        const { contact } = await readIfThere(`/v1/contacts/${entry.contact}`, GONE);
+        const { rev, content } = contact;
+        const ring = desk.rings.find(one => one.entry.id === entry.id);
+        if (ring && ring.entry.rev < rev) ring.entry = { ...ring.entry, rev, content };
+    }
+    desk.rings = desk.rings.filter(({ entry }) => entry.content?.state !== 'ended');
     changed();
 }
 

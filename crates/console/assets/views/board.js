@@ -1,5 +1,6 @@
 // How we are doing: who waits now, how fast we answer, what we promised and kept.
 import { readIfThere } from '../api.js';
+import { present } from '../clock.js';
 import { html, useEffect, useState } from '../html.js';
 import { moment, number, share, span, time } from '../format.js';
 import { said, t } from '../words.js';
@@ -53,7 +54,7 @@ export function Board() {
 // Everything the board shows, of the same hours. The last day is what the server means when nothing is said, and
 // whoever waits now does so whenever they began.
 async function read(hours, by) {
-    const to = new Date();
+    const to = new Date(present());
     const from = new Date(Math.floor((to - hours * 36e5) / 36e5) * 36e5);
     const ask = (what, by) => {
         const query = new URLSearchParams(by ? { by } : {});

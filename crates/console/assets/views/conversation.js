@@ -1,5 +1,6 @@
 // One conversation: whose it is, what can be done with it, and the whole history of its client.
 import { assign, claim, done, owe, reopen, resolve, snooze } from '../acts.js';
+import { present } from '../clock.js';
 import { desk, isMine, promise } from '../desk.js';
 import { called, moment } from '../format.js';
 import { html, useEffect } from '../html.js';
@@ -93,13 +94,13 @@ const Choices = ({ words, choices, busy }) =>
 // Until when it may rest: in an hour, in three, tomorrow morning, on Monday morning.
 function moments() {
     const at = (days, hour) => {
-        const day = new Date();
+        const day = new Date(present());
         day.setDate(day.getDate() + days);
         day.setHours(hour, 0, 0, 0);
         return day;
     };
-    const hours = count => new Date(Date.now() + count * 36e5);
-    const monday = (8 - new Date().getDay()) % 7 || 7;
+    const hours = count => new Date(present() + count * 36e5);
+    const monday = (8 - new Date(present()).getDay()) % 7 || 7;
     return [
         [t('in_hours', { n: 1 }), hours(1)],
         [t('in_hours', { n: 3 }), hours(3)],

@@ -126,7 +126,8 @@ function Offer({ offer }) {
     // What is offered may have gone meanwhile.
     const { client, channel, last_entry: last } = offer.conversation ?? {};
     const place = `offer:${offer.id}`;
-    const busy = desk.busy.has(place) || left === 0;
+    // Whether it is over is for the server to say, whatever the time is here.
+    const busy = desk.busy.has(place);
     return html`<li class="offer" data-testid="offer">
         <span class="who">${channel && html`<${Channel} name=${channel} />`}<span class="name">
             ${called(client, last)}</span>

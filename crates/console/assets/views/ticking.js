@@ -1,4 +1,5 @@
 // Spans that grow and shrink while one looks at them. One clock for all of them.
+import { present } from '../clock.js';
 import { html, useEffect, useState } from '../html.js';
 import { counted, exact, span } from '../format.js';
 import { t } from '../words.js';
@@ -19,7 +20,7 @@ export function useClock() {
             if (shown.size === 0) ticking = clearInterval(ticking) ?? null;
         };
     }, []);
-    return Date.now();
+    return present();
 }
 
 export function Since({ at, exactly = false }) {
