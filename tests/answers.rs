@@ -31,8 +31,22 @@ async fn becomes(agent: &Agent, conversation: &str, state: &str) -> Value {
 
 async fn an_answer_goes_into_the_thread(database: Database) {
     let Some(post) = Post::start() else { return };
-    let mut app = post.serves(Setup::up().on(&database)).start().await;
+    let setup = post.serves(Setup::up().on(&database));
+    post.deliver(&mail("before@client.example", "m0", "Of before", ""));
+    let mut app = setup.start().await;
+    post.is_watched(&app).await;
     let agent = app.agent("agent").await;
+    // What was there before us is history, and waits for nobody.
+    let before = eventually("it is imported", PATIENCE, async || {
+        let mails = agent.all("/v1/contacts?channel=email").await?;
+        mails.first().cloned().ok_or_else(|| "no mail".to_owned())
+    })
+    .await;
+    assert_eq!(
+        (&before["summary"], &before["conversation"]),
+        (&json!("Of before"), &Value::Null),
+        "{before}"
+    );
     post.deliver(&mail(OLENA, "m1", "Order 17", ""));
     let conversation = open(&agent, 1).await[0]["id"].as_str().expect("an id").to_owned();
     let path = format!("/v1/conversations/{conversation}/replies");
@@ -71,6 +85,9 @@ async fn an_answer_goes_into_the_thread(database: Database) {
             agent.post(&format!("/v1/conversations/{id}/replies"), &json!({ "text": "Hello" })).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
         let entry = becomes(&agent, id, state).await;
+        // Who has no answer waits for one still.
+        let row = agent.get(&format!("/v1/conversations/{id}")).await;
+        assert_eq!(row["status"], if state == "failed" { "open" } else { "pending" }, "{row}");
         assert!(entry["content"]["detail"].is_string(), "what the server said: {entry}");
         assert_eq!(entry["content"]["next_try_at"].is_string(), state == "deferred", "{entry}");
     }
@@ -92,6 +109,7 @@ async fn killed_while_sending_nobody_is_written_to_twice(database: Database) {
     let Some(post) = Post::start() else { return };
     let mut random = Random::new();
     let mut app = post.serves(Setup::up().on(&database)).start().await;
+    post.is_watched(&app).await;
     let agent = app.agent("agent").await;
     for nth in 0..MAILS {
         post.deliver(&mail(&format!("client-{nth}@client.example"), &format!("m{nth}"), "Hello", ""));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use connector_email::testing::{Dovecot, Postfix};
 
+use crate::app::App;
 use crate::setup::Setup;
+use crate::wait::{PATIENCE, eventually};
 
 /// Dovecot and Postfix, each the real one.
 pub struct Post {
@@ -43,6 +45,14 @@ impl Post {
             .with("email.support.ca_file", ca.display())
             .with("email.support.from", "all")
             .with("email.support.poll_s", 1)
+    }
+
+    /// Waits until what comes from now on comes live, and is no part of what was there before.
+    pub async fn is_watched(&self, app: &App) {
+        eventually("the mailbox was looked into", PATIENCE, async || {
+            app.metric("frontdesk_mailbox_behind_mails", "email/support").await.ok_or("not yet")
+        })
+        .await;
     }
 
     /// Puts a mail into the mailbox.
