@@ -42,13 +42,16 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
             for mailbox in sources.mailboxes.values() {
                 if mailbox.polls() {
                     let looked = connector_email::look(mailbox).await.map_err(anyhow::Error::msg);
-                    tell(mailbox.name().as_str(), looked.map(|()| "the mailbox can be read".to_owned()));
+                    tell(
+                        &format!("{} imap", mailbox.name()),
+                        looked.map(|()| "the mailbox can be read".to_owned()),
+                    );
                 }
                 if let Some(looked) = connector_email::look_out(mailbox).await {
                     let looked = looked.map_err(anyhow::Error::msg);
                     tell(
-                        mailbox.name().as_str(),
-                        looked.map(|()| "its mail server takes answers".to_owned()),
+                        &format!("{} smtp", mailbox.name()),
+                        looked.map(|()| "answers are taken".to_owned()),
                     );
                 }
             }
