@@ -237,6 +237,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_somebody_holds_is_not_forgotten_however_much_it_is() {
+        let page = |number: i64| Page {
+            stretch: RwLock::new(Stretch::of(number)),
+            reading: tokio::sync::Mutex::default(),
+            bytes: AtomicUsize::new(MOST_BYTES),
+            used: AtomicU64::new(number.unsigned_abs()),
+        };
+        let mut kept: BTreeMap<i64, Arc<Page>> =
+            (0..4).map(|number| (number, Arc::new(page(number)))).collect();
+        let held = [Arc::clone(&kept[&0]), Arc::clone(&kept[&2])];
+        forget_some(&mut kept, MOST_PAGES);
+        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [0, 2]);
+        drop(held);
+        forget_some(&mut kept, MOST_PAGES);
+        assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [2], "those used last stay");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 

@@ -7,7 +7,7 @@ import { hear, hearOf, learn, now } from './known.js';
 import { ageMerges, loadConversation, loadTimeline, readMe, refreshCard } from './reads.js';
 import { t } from './words.js';
 
-// Runs `act` for `place`, unless something runs there. Gives whether it succeeded.
+// Runs `deed` for `place`, unless something runs there. Gives whether it succeeded.
 export async function run(place, deed) {
     if (desk.busy.has(place)) return false;
     desk.busy.add(place);

@@ -134,7 +134,8 @@ impl Present {
     /// A conversation with its last entry and its client.
     fn show(&self, change: &mut FeedChange, id: ConversationId) {
         let Some(conversation) = self.conversations.get(&id) else { return };
-        change.entry = conversation.last_entry.and_then(|id| self.entries.get(&id)).cloned();
+        let last = conversation.last_entry.and_then(|id| self.entries.get(&id));
+        change.entry = last.cloned().map(Entry::in_brief);
         change.client = self.card(conversation.client);
         change.conversation = Some(conversation.clone());
     }

@@ -80,6 +80,10 @@ impl Entry {
 /// The content of an entry without a mail's `html`, `quoted` and `signature`, and of its `text` the first thousand
 /// letters. A mail may be hundreds of kilobytes, and its conversation is shown whenever anything of it changes.
 pub fn in_brief(content: String) -> String {
+    // Most are calls and short lines.
+    if content.len() <= BRIEF && !IN_FULL.iter().any(|name| content.contains(name)) {
+        return content;
+    }
     let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(&content) else { return content };
     let mut shortened = false;
     for name in IN_FULL {
