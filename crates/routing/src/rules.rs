@@ -175,12 +175,6 @@ impl Rules {
         &self.version
     }
 
-    /// Every queue a decision may name.
-    pub fn queues(&self) -> BTreeSet<&str> {
-        let named = self.rules.iter().filter_map(|rule| rule.config.queue.as_deref());
-        named.chain([self.otherwise.queue.as_str()]).collect()
-    }
-
     /// The rules that ask about the moment, for which there must be a calendar.
     pub fn asking_the_time(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().filter(|rule| rule.condition.asks.contains("time")).map(|rule| rule.name.as_str())
