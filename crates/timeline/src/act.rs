@@ -204,8 +204,13 @@ pub fn judge(known: &Known, act: &Act, now: Timestamp) -> Result<(), Refusal> {
             Ok(())
         }
         Deed::Note { client: id, conversation: about, .. } => {
-            client(id)?;
-            about.as_ref().map_or(Ok(()), |id| conversation(id).map(|_| ()))
+            let whose = client(id).map(|row| row.merged_into.unwrap_or(row.id))?;
+            match about.as_ref().map(conversation).transpose()? {
+                Some(row) if row.client != Some(whose) => {
+                    conflict(format!("{} is a conversation of somebody else", row.id))
+                }
+                _ => Ok(()),
+            }
         }
         Deed::Change { client: id, .. } => client(id).map(|_| ()),
         Deed::Reply { conversation: id, .. } => may_answer(known, conversation(id)?),

@@ -41,6 +41,19 @@ async fn a_note_stands_on_the_timeline_and_everybody_sees_it_come() {
 }
 
 #[tokio::test]
+async fn a_note_about_one_client_is_not_shown_in_the_conversation_of_another() {
+    let (real, client, conversation) = called().await;
+    real.records(missed("CA2", Some("+380671112233"), 0)).await;
+    let clients = real.mia.get("/v1/clients").await.items();
+    let other = clients.iter().find(|row| row["id"] != client.as_str()).unwrap()["id"].clone();
+    let path = format!("/v1/clients/{}/notes", other.as_str().unwrap());
+    let body = format!(r#"{{"text":"Owes us money.","conversation":"{conversation}"}}"#);
+    assert_eq!(real.person("Bo", Role::Agent).await.post(&path, &body).await.status, 409);
+    let shown = real.mia.get(&format!("/v1/conversations/{conversation}/timeline")).await.items();
+    assert_eq!(shown.len(), 1, "{shown:?}");
+}
+
+#[tokio::test]
 async fn a_client_is_called_and_reached_as_they_say() {
     let (real, client, _) = called().await;
     let (bo, path) = (real.person("Bo", Role::Agent).await, format!("/v1/clients/{client}"));
