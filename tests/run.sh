@@ -5,7 +5,11 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
-if [[ ${CI:-} ]]; then export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never NO_COLOR=1 TERM=dumb; fi
+if [[ ${CI:-} ]]; then
+    export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never NO_COLOR=1 TERM=dumb
+    # What is built once needs no notes for building it again; they are most of the disk space.
+    export CARGO_INCREMENTAL=0
+fi
 
 # step NAME COMMAND...: runs the command and says how long it took; the first failure ends the run.
 step() {
