@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::proof::ordered;
 use super::{Desk, Mode, Route, route};
-use crate::model::{Arrival, Contact, Reply};
+use crate::model::{Arrival, Contact, Reply, ReplyState};
 use crate::port::{Changes, Known};
 
 /// What is different this time.
@@ -26,6 +26,8 @@ pub(super) struct Again {
     founders: HashMap<Uuid, [u8; 16]>,
     /// Our answers as they stand, each with the contact it answered.
     answers: HashMap<EntryId, (Reply, Option<[u8; 16]>)>,
+    /// The same, as they stood when what has been taken so far had been told of them.
+    told: HashMap<EntryId, Reply>,
     /// The decisions that policies took, by their ids.
     taken: HashSet<String>,
     /// Who was to be merged by a policy, by the id of its decision.
@@ -97,16 +99,24 @@ impl Again {
         let routes = routes(&present.contacts);
         let answers =
             present.replies.iter().map(|row| (row.id, (row.clone(), answered(row, &routes)))).collect();
+        let told = present.replies.iter().map(|row| (row.id, untold(row.clone()))).collect();
         Self {
             undone,
             pins,
             founders: founders(events),
             answers,
+            told,
             taken,
             decisions: HashMap::new(),
             pairs: HashMap::new(),
         }
     }
+}
+
+/// The answer before anything was known of its tries.
+fn untold(reply: Reply) -> Reply {
+    let state = ReplyState::Queued;
+    Reply { state, attempts: 0, doubts: 0, due_at: None, detail: None, message_id: None, ..reply }
 }
 
 /// Contacts by where an answer to them goes: the address, and of a mail its id.
@@ -268,6 +278,14 @@ impl Desk<'_> {
         let place = answered.and_then(|slot| self.known.contacts.get(&slot)?.conversation);
         let place = place.map_or_else(|| self.meant(conversation), |place| self.current(place));
         Some(Some((reply.clone(), place)))
+    }
+
+    /// The answer as what was told of it so far makes it.
+    pub(super) fn reply_told(&mut self, id: EntryId) -> Option<&mut Reply> {
+        match &mut self.again {
+            Some(again) => again.told.get_mut(&id),
+            None => self.known.replies.get_mut(&id),
+        }
     }
 
     /// Which conversation is meant by this id: this one, or the one it goes on in, or, where there is none

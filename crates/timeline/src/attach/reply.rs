@@ -163,10 +163,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn take_let_be(&mut self, chat: EntryId, reason: &str, now: Timestamp) {
-        if self.again.is_some() {
-            return;
-        }
-        let Some(reply) = self.known.replies.get_mut(&chat) else { return };
+        let Some(reply) = self.reply_told(chat) else { return };
         reply.due_at = None;
         reply.detail = Some(reason.to_owned());
         // What was never accepted will not arrive any more; of a doubt nobody knows.
@@ -174,30 +171,31 @@ impl Desk<'_> {
             reply.state = ReplyState::Failed;
         }
         let lost = reply.is_lost();
-        self.show_reply(chat);
+        if self.again.is_none() {
+            self.show_reply(chat);
+        }
         if lost {
             self.lose(chat, now);
         }
     }
 
     pub(super) fn take_reply(&mut self, event: &Event, change: &ReplyChange, now: Timestamp) {
-        // What became of an answer stands in it, when it is taken again; by which mails it was sent does not.
-        let again = self.again.is_some();
-        let Some(reply) = self.known.replies.get_mut(&change.reply) else { return };
+        let Some(reply) = self.reply_told(change.reply) else { return };
         let was_lost = reply.is_lost();
-        if !again && !reply.fold(event, change) {
+        if !reply.fold(event, change) {
             return;
         }
         let lost = reply.is_lost() && !was_lost;
-        let id = if again { &change.message_id } else { &reply.message_id };
-        let key = id.as_deref().map(mail::message_key);
+        let key = reply.message_id.as_deref().map(mail::message_key);
+        let Some(reply) = self.known.replies.get(&change.reply) else { return };
         if let (Some(client), Some(key)) = (reply.client, key)
             && let Vacant(unknown) = self.known.messages.entry((key, client))
         {
             let message = Message { key, client, contact: None, conversation: reply.conversation };
             self.messages.push(*unknown.insert(message));
         }
-        if !again {
+        // Taken again, an answer stands as it does in the end.
+        if self.again.is_none() {
             self.keep_to_hours(change.reply);
             self.show_reply(change.reply);
         }
@@ -215,7 +213,13 @@ impl Desk<'_> {
         if reply.instead_of.is_none() {
             self.unanswered(place, at, self.wrote_at(place), now);
         }
-        if self.known.conversations.get(&place).is_some_and(|row| row.status == Status::Pending) {
+        let ours = self.known.conversations.get(&place).is_some_and(|row| match row.status {
+            Status::Pending => true,
+            // Who resolved it took the client for answered; what came after the answer they saw.
+            Status::Resolved => row.waiting_since.is_some_and(|since| since <= at),
+            Status::Open | Status::Snoozed => false,
+        });
+        if ours {
             self.turn_to_us(place);
         }
         self.change_conversation(place, now, |_| {});
@@ -285,28 +289,21 @@ impl Desk<'_> {
     /// Whoever answers takes the conversation if nobody has it, and then waits for the client.
     fn open_reply(&mut self, reply: Reply, by: &str, now: Timestamp) {
         let (id, conversation) = (reply.id, reply.conversation);
-        // What is taken again may be known to have been lost.
-        let lost = reply.is_lost();
         if let Some(row) = self.known.conversations.get_mut(&conversation) {
             row.last_entry = Some(id);
             if reply.instead_of.is_none() {
                 row.assignee.get_or_insert_with(|| by.to_owned());
                 let owed = row.callback.as_ref().is_some_and(|callback| callback.done_at.is_none());
-                if row.status == Status::Open && !owed && !lost {
+                if row.status == Status::Open && !owed {
                     row.status = Status::Pending;
                 }
-            }
-            if row.status == Status::Pending && lost {
-                row.status = Status::Open;
             }
         }
         if reply.instead_of.is_none() {
             let at = reply.order.written_at;
-            if !lost {
-                self.answered(conversation, at);
-                let client = self.known.conversations.get(&conversation).and_then(|row| row.client);
-                self.reached_by_us(client, at, now);
-            }
+            self.answered(conversation, at);
+            let client = self.known.conversations.get(&conversation).and_then(|row| row.client);
+            self.reached_by_us(client, at, now);
             if let Some(client) = reply.client.and_then(|client| self.known.clients.get_mut(&client)) {
                 if client.wrote_at.is_none_or(|last| last <= at) {
                     (client.known_by, client.wrote_at) = (Some(by.to_owned()), Some(at));

@@ -104,6 +104,47 @@ fn of_two_answers_the_one_that_arrived_answers() {
     floor.replays();
 }
 
+/// Resolved with the answer as the last word, and with something that came after it.
+#[test]
+fn what_was_resolved_by_an_answer_that_never_arrived_is_open_again() {
+    for (writes_again, status) in [(false, Status::Open), (true, Status::Resolved)] {
+        let mut floor = promised();
+        floor.hire(0, "mia", &["default"], &[], 5);
+        let letter = told::mail_under("one@example.com", floor.next(), told::address(1), &[]);
+        let mail = floor.begins(0, letter);
+        floor.answers(10, "mia", mail);
+        let [reply] = answers(&floor)[..] else { panic!("one answer") };
+        if writes_again {
+            let next = told::mail(floor.next(), told::address(1), &["one@example.com".to_owned()]);
+            floor.hears(20, 20, next);
+        }
+        floor.does(30, "mia", Deed::Resolve { conversation: mail }).unwrap();
+        assert_eq!(floor.conversation(mail).status, Status::Resolved);
+        ends(&mut floor, 60, reply, 1, ReplyFate::Failed);
+
+        let row = floor.conversation(mail);
+        assert_eq!((row.status, row.resolved_at.is_none()), (status, status == Status::Open));
+        assert_eq!(row.waiting_since, (status == Status::Open).then(|| second(0)));
+        floor.replays();
+        // Taken once more, because they were somebody else's for a while.
+        let stood = row.status;
+        let survivor = row.client.unwrap();
+        let other = floor.mail(61, 2);
+        let absorbed = floor.conversation(other).client.unwrap();
+        let merge = Deed::Merge { survivor, absorbed, reason: String::new() };
+        let merge = floor.does(62, "mia", merge).unwrap().merge;
+        floor.does(63, "mia", Deed::Unmerge { merge, reason: String::new() }).unwrap();
+        assert_eq!(floor.conversation(mail).status, stood);
+        // An agent who knows of it resolves it for good.
+        if stood == Status::Open {
+            floor.does(70, "mia", Deed::Resolve { conversation: mail }).unwrap();
+        }
+        ends(&mut floor, 80, reply, 1, ReplyFate::Failed);
+        assert_eq!(floor.conversation(mail).status, Status::Resolved);
+        floor.replays();
+    }
+}
+
 #[test]
 fn a_call_we_owe_is_not_made_good_by_an_answer_that_never_arrived() {
     let mut floor = promised();
