@@ -88,7 +88,7 @@ function Figures({ figures, by }) {
         <ul class="tiles" aria-label=${t('now')}>
             <${Tile} name=${t('waiting')} value=${number(waiting.count ?? 0)} below=${waiting.count ? t('oldest', { span: seconds(waiting.oldest_s) }) : t('nobody_waits')} />
             <${Tile} name=${t('first_response')} value=${seconds(response.first_response?.p50_s)} below=${t('nine_of_ten', { span: seconds(response.first_response?.p90_s) })} />
-            <${Tile} name=${t('service_level')} value=${level.level === null || level.level === undefined ? '–' : share(level.level)} below=${t('within_of', { within: number(level.within ?? 0), n: level.offered ?? 0 })} title=${figures.level.formula} />
+            <${Tile} name=${t('service_level')} value=${level.level === null || level.level === undefined ? '–' : share(level.level)} below=${t('within_of', { within: number(level.within ?? 0), n: (level.within ?? 0) + (level.late ?? 0) })} title=${figures.level.formula} />
             <${Tile} name=${t('missed_calls')} value=${number(calls.missed ?? 0)} below=${t('called_back_open', { back: number(calls.called_back ?? 0), open: number(calls.callback_open ?? 0) })} />
         </ul>
         <div class="plots">
