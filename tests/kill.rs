@@ -1,10 +1,13 @@
 //! Whatever is killed under load, every call that was answered with 2xx is on the timeline exactly once,
 //! and a reader of the feed that comes back all along sees no gap and no repetition.
 
+use std::fs;
+
 use rustix::process::Signal;
 use tests::account::{balances, balances_beside};
 use tests::post::mail;
 use tests::process::Known;
+use tests::setup::frontdesk;
 use tests::wait::{PATIENCE, when};
 use tests::{App, Database, Load, Nats, Post, Random, Setup, Visitor, eventually, over_both_stores};
 use tokio_util::task::TaskTracker;
@@ -56,6 +59,26 @@ async fn the_supervised_nats_server_dies(database: Database) {
 /// The nats-server of this moment: the one before may have just been killed.
 async fn supervised(app: &App) -> Known {
     eventually("there is a nats-server", PATIENCE, async || app.nats_child().ok_or(())).await
+}
+
+/// An upgrade may take the program's file away while it runs; its nats-server dies all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_supervised_nats_server_dies_after_an_upgrade() {
+    let original = frontdesk();
+    let folder =
+        tempfile::tempdir_in(original.parent().expect("it is in a folder")).expect("could not make a folder");
+    let program = folder.path().join("frontdesk");
+    fs::hard_link(&original, &program).expect("could not link the program");
+    let mut app = Setup::up().program(&program).start().await;
+    fs::remove_file(&program).expect("could not take the program away");
+    let before = supervised(&app).await;
+    before.signal(Signal::KILL);
+    eventually("another nats-server works", PATIENCE, async || match app.nats_child() {
+        Some(now) if now.pid != before.pid && app.readiness().await.0 => Ok(()),
+        other => Err(other.map(|now| now.pid)),
+    })
+    .await;
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Which nats-server: the one configured, or a child of ours.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use bus::{Auth, server, topology};
 use secrecy::ExposeSecret as _;
@@ -17,7 +19,7 @@ pub(crate) async fn local_server(config: &Config) -> anyhow::Result<Option<serve
     if !config.nats.url.is_empty() {
         return Ok(None);
     }
-    let program = std::env::current_exe().context("could not find our own program")?;
+    let program = own_program()?;
     let started = server::Server::start(server::Options {
         dir: config.data.join("nats"),
         search: server_search(config),
@@ -26,6 +28,14 @@ pub(crate) async fn local_server(config: &Config) -> anyhow::Result<Option<serve
     })
     .await?;
     Ok(Some(started))
+}
+
+/// The program that runs now, even when an upgrade has taken its file away since.
+fn own_program() -> anyhow::Result<PathBuf> {
+    match cfg!(target_os = "linux") {
+        true => Ok(PathBuf::from("/proc/self/exe")),
+        false => std::env::current_exe().context("could not find our own program"),
+    }
 }
 
 fn stream_bytes(config: &Config) -> u64 {
