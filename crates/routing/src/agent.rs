@@ -9,6 +9,8 @@ pub use contact::{Presence, Profile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::desk::Work;
+
 /// An agent, by the name their token carries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -40,7 +42,15 @@ pub struct Seat {
 pub struct Agent {
     pub seat: Seat,
     /// None is nothing.
-    load: BTreeMap<Channel, u16>,
+    load: BTreeMap<Channel, Load>,
+}
+
+/// Conversations of one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Load {
+    /// They have or are offered so many.
+    all: u16,
+    offered: u16,
 }
 
 impl Seat {
@@ -66,32 +76,44 @@ impl Agent {
 
     /// Conversations of the channel they have or are offered.
     pub fn load(&self, channel: Channel) -> u16 {
-        self.load.get(&channel).copied().unwrap_or(0)
+        self.of(channel).all
     }
 
     pub fn has_room(&self, channel: Channel) -> bool {
         self.load(channel) < self.seat.capacity(channel)
     }
 
-    pub(crate) fn has_any_room(&self) -> bool {
-        self.seat.profile.capacity.keys().any(|channel| self.has_room(*channel))
+    /// They have room, and are not looking at another offer of the channel.
+    pub fn can_be_asked(&self, channel: Channel) -> bool {
+        self.has_room(channel) && self.of(channel).offered == 0
+    }
+
+    pub(crate) fn can_be_asked_anything(&self) -> bool {
+        self.seat.profile.capacity.keys().any(|channel| self.can_be_asked(*channel))
     }
 
     pub(crate) fn carries_anything(&self) -> bool {
-        self.load.values().any(|load| *load > 0)
+        self.load.values().any(|load| load.all > 0)
     }
 
-    pub(crate) fn take(&mut self, channel: Channel) {
-        let load = self.load.entry(channel).or_default();
-        *load = load.saturating_add(1);
+    pub(crate) fn take(&mut self, work: &Work) {
+        let load = self.load.entry(work.arrival.channel).or_default();
+        load.all = load.all.saturating_add(1);
+        load.offered = load.offered.saturating_add(u16::from(work.standing.is_offer()));
     }
 
-    pub(crate) fn drop(&mut self, channel: Channel) {
-        if let Entry::Occupied(mut load) = self.load.entry(channel) {
-            *load.get_mut() -= 1;
-            if *load.get() == 0 {
-                load.remove();
+    pub(crate) fn drop(&mut self, work: &Work) {
+        if let Entry::Occupied(mut entry) = self.load.entry(work.arrival.channel) {
+            let load = entry.get_mut();
+            load.all = load.all.saturating_sub(1);
+            load.offered = load.offered.saturating_sub(u16::from(work.standing.is_offer()));
+            if *load == Load::default() {
+                entry.remove();
             }
         }
+    }
+
+    fn of(&self, channel: Channel) -> Load {
+        self.load.get(&channel).copied().unwrap_or_default()
     }
 }

@@ -81,6 +81,10 @@ impl Standing {
             Standing::Offered { agent, .. } | Standing::Assigned { agent } => Some(agent),
         }
     }
+
+    pub(crate) fn is_offer(&self) -> bool {
+        matches!(self, Standing::Offered { .. })
+    }
 }
 
 impl Work {
@@ -201,7 +205,7 @@ impl Desk {
     pub fn seat(&mut self, name: &AgentName, seat: Seat) {
         if !self.agents.contains_key(name) {
             let mut agent = Agent::new(seat);
-            self.in_hands(name).for_each(|work| agent.take(work.arrival.channel));
+            self.in_hands(name).for_each(|work| agent.take(work));
             self.agents.insert(name.clone(), agent);
         } else if let Some(agent) = self.agents.get_mut(name) {
             agent.seat = seat;
@@ -213,7 +217,7 @@ impl Desk {
         let conversation = work.arrival.place.conversation;
         self.remove(conversation);
         if let Some(agent) = work.standing.holder().and_then(|name| self.agents.get_mut(name)) {
-            agent.take(work.arrival.channel);
+            agent.take(&work);
         }
         self.list(&work);
         self.work.insert(conversation, work);
@@ -224,7 +228,7 @@ impl Desk {
         let Some(work) = self.work.remove(&conversation) else { return };
         self.unlist(&work);
         if let Some(agent) = work.standing.holder().and_then(|name| self.agents.get_mut(name)) {
-            agent.drop(work.arrival.channel);
+            agent.drop(&work);
         }
     }
 

@@ -1,10 +1,11 @@
 //! Who is asked: one agent at a time, until one accepts.
 //!
 //! The first of the waiting list is offered to an agent who is ready (available and connected), serves its
-//! queue, has its skills and has room; of several to the one who spoke with the client last, else to the one
-//! who had nothing new for longest. An offer ends by acceptance, refusal, its time, or because the agent is
-//! gone; then the next one is asked, and who passed rests from that conversation for a while. Work never ends
-//! by itself: with nobody to ask it waits.
+//! queue, has its skills, has room, and is not asked about another of its channel; of several to the one who
+//! spoke with the client last, else to the one who had nothing new for longest. So what comes together is spread
+//! over those who are here, and each offer has its whole time. An offer ends by acceptance, refusal, its time, or
+//! because the agent is gone; then the next one is asked, and who passed rests from that conversation for a while.
+//! Work never ends by itself: with nobody to ask it waits.
 //!
 //! What people do (accept, decline, claim, come and go) changes the rows of which the desk is made; here stands what
 //! follows by itself. New offers are made at the present moment only, because an offer in the past could not have
@@ -28,7 +29,7 @@ pub struct Terms {
     pub offer_s: BTreeMap<Channel, u32>,
     /// Who passed is not asked about the same conversation for so long. At least 1: the others come first.
     pub rest_s: u32,
-    /// A conversation waits so long for the agent who knows the client, if that one is ready and has no room.
+    /// A conversation waits so long for the agent who knows the client, if that one is ready and busy.
     pub hold_s: u32,
     /// What an agent had returns to the list when they are gone for so long.
     pub grace_s: u32,
@@ -97,7 +98,7 @@ impl Desk {
         after(since, terms.grace_s).filter(|_| left)
     }
 
-    /// Of those who could if they had room: the one who knows the client, else the first in their order.
+    /// Of those who serve it: the one who knows the client, else the first in their order.
     fn candidate_of<'a>(
         &'a self,
         able: impl IntoIterator<Item = (&'a AgentName, &'a Agent)>,
@@ -111,7 +112,7 @@ impl Desk {
             agent.seat.is_ready() && agent.seat.can(&arrival.queue, &arrival.skills) && asked(name)
         });
         if let Some((name, agent)) = knows {
-            if agent.has_room(arrival.channel) {
+            if agent.can_be_asked(arrival.channel) {
                 return Some(name);
             }
             let hold = after(work.waits_since, terms.hold_s);
@@ -120,7 +121,7 @@ impl Desk {
             }
         }
         able.into_iter()
-            .find(|(name, agent)| agent.has_room(arrival.channel) && asked(name))
+            .find(|(name, agent)| agent.can_be_asked(arrival.channel) && asked(name))
             .map(|(name, _)| name)
     }
 }
@@ -162,7 +163,7 @@ impl Turn<'_> {
             let silent = |agent: &Agent| agent.seat.missed >= self.terms.missed_offers.max(1);
             if self.desk.agent(&agent).is_some_and(silent) {
                 self.put(Change::Away { agent: agent.clone() });
-                let open = |work: &&Work| matches!(&work.standing, Standing::Offered { .. });
+                let open = |work: &&Work| work.standing.is_offer();
                 for conversation in self.theirs(&agent, open) {
                     self.end_offer(conversation, Ended::Rescinded);
                 }
@@ -184,7 +185,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Offers what waits, in its order, while somebody has room; gives whether that was not all.
+    /// Offers what waits, in its order, while somebody can be asked; gives whether that was not all.
     fn offer(&mut self) -> bool {
         let mut offers = 0;
         let mut lines = self.lines();
@@ -193,10 +194,11 @@ impl Turn<'_> {
             lines.iter().enumerate().filter_map(|(at, line)| Some((first(line)?, at))).collect();
         while let Some((place, at)) = heads.pop_first() {
             let Some(Line { need, able }) = lines.get_mut(at) else { continue };
-            // Nobody gets more room within a turn.
-            let full =
-                |name: &AgentName| self.desk.agent(name).is_none_or(|agent| !agent.has_room(need.channel));
-            while able.front().is_some_and(full) {
+            // Whoever is asked now is asked nothing more of the channel within a turn.
+            let asked = |name: &AgentName| {
+                self.desk.agent(name).is_none_or(|agent| !agent.can_be_asked(need.channel))
+            };
+            while able.front().is_some_and(asked) {
                 able.pop_front();
             }
             let Some(work) = self.desk.work(place.conversation).filter(|_| !able.is_empty()) else {
@@ -217,10 +219,13 @@ impl Turn<'_> {
         false
     }
 
-    /// What waits and somebody here has room for.
+    /// What waits and somebody here can be asked about.
     fn lines(&self) -> Vec<Line> {
-        let mut free: Vec<_> =
-            self.desk.agents().filter(|(_, agent)| agent.seat.is_ready() && agent.has_any_room()).collect();
+        let mut free: Vec<_> = self
+            .desk
+            .agents()
+            .filter(|(_, agent)| agent.seat.is_ready() && agent.can_be_asked_anything())
+            .collect();
         free.sort_unstable_by_key(|(name, agent)| (agent.seat.idle_since, *name));
         let mut serving: BTreeMap<&str, Vec<(&AgentName, &Agent)>> = BTreeMap::new();
         for (name, agent) in free {
@@ -230,7 +235,7 @@ impl Turn<'_> {
         }
         let line = |need: &Need| {
             let able = serving.get(need.queue.as_str())?.iter().filter(|(_, agent)| {
-                agent.has_room(need.channel) && need.skills.is_subset(&agent.seat.profile.skills)
+                agent.can_be_asked(need.channel) && need.skills.is_subset(&agent.seat.profile.skills)
             });
             let able: VecDeque<AgentName> = able.map(|(name, _)| (*name).clone()).collect();
             (!able.is_empty()).then(|| Line { need: need.clone(), able })

@@ -6,7 +6,7 @@ use crate::world::{Act, Told, World, arrival, id, name, profile, second};
 use contact::Channel;
 use proptest::prelude::*;
 use routing::agent::Presence;
-use routing::desk::{Change, Desk, Ended, Standing, Work};
+use routing::desk::{Arrival, Change, Desk, Ended, Standing, Work};
 use routing::offer::Terms;
 
 fn ended(changes: &[Change]) -> Vec<Ended> {
@@ -34,19 +34,38 @@ fn the_one_idle_for_longest_is_asked_and_has_it_once_they_accept() {
 }
 
 #[test]
+fn what_comes_together_is_spread_over_who_is_here_and_each_is_asked_one_thing_at_a_time() {
+    let mut world = World::new(Terms::default());
+    world.hire(0, "mia", 3);
+    world.hire(5, "leo", 3);
+    for number in [1, 2, 3] {
+        world.arrive(10, number);
+    }
+    let asked = |world: &World| [1, 2, 3].map(|number| world.asked(number));
+    assert_eq!(asked(&world), [Some("mia".into()), Some("leo".into()), None]);
+    world.tell(11, Act::Arrives(Arrival { channel: Channel::Phone, ..arrival(4, "desk", 50, 11) }));
+    assert_eq!(world.asked(4).as_deref(), Some("mia"), "another channel does not wait for her answer");
+    world.answer(12, 2, true);
+    assert_eq!(asked(&world), [Some("mia".into()), None, Some("leo".into())]);
+    assert_eq!(world.desk.offers().map(|(until, _)| until).last(), Some(second(32)), "for the whole time");
+}
+
+#[test]
 fn many_offers_are_made_in_turns() {
     let mut world = World::new(Terms::default());
-    for number in 0..600 {
+    for number in 0..300 {
         world.arrive(number, number.unsigned_abs());
     }
-    world.tell(600, Act::CanTake(name("mia"), profile(&["desk"], &[], 520)));
-    world.tell(600, Act::Appears(name("mia"), Presence::Available));
+    for number in 0..260 {
+        let agent = name(&format!("agent-{number}"));
+        world.happen(second(300), Act::CanTake(agent.clone(), profile(&["desk"], &[], 1)));
+        world.happen(second(300), Act::Appears(agent.clone(), Presence::Available));
+        world.happen(second(300), Act::Connects(agent, true));
+    }
     let offers = |told: Told| (told.changes.len(), told.more);
-    let connected = Act::Connects(name("mia"), true);
-    assert_eq!(offers(world.tell(600, connected)), (256, true));
+    assert_eq!(offers(world.pass(300)), (256, true));
     assert!(world.asked(255).is_some() && world.asked(256).is_none(), "the first of the list first");
-    assert_eq!(offers(world.pass(600)), (256, true));
-    assert_eq!(offers(world.pass(600)), (8, false), "and nobody has room any more");
+    assert_eq!(offers(world.pass(300)), (4, false), "and everybody is asked something");
 }
 
 #[test]
@@ -115,7 +134,7 @@ fn who_does_not_answer_at_all_counts_as_away() {
     world.pass(21);
     assert_eq!(world.presence("mia"), Presence::Available);
     world.arrive(22, 2);
-    world.arrive(23, 3);
+    world.tell(23, Act::Arrives(Arrival { channel: Channel::Phone, ..arrival(3, "desk", 50, 23) }));
     let missed = world.pass(42);
     assert_eq!(world.presence("mia"), Presence::Away);
     assert_eq!(

@@ -143,7 +143,7 @@ impl World {
     }
 
     /// Does it in the rows, where it can be done, and sets the desk as they are then.
-    fn happen(&mut self, at: Timestamp, act: Act) -> bool {
+    pub(crate) fn happen(&mut self, at: Timestamp, act: Act) -> bool {
         match act {
             Act::Arrives(arrival) => {
                 let conversation = arrival.place.conversation;
@@ -283,10 +283,18 @@ impl World {
         anew.pass(self.desk.now());
         assert!(anew == self.desk, "made anew from the rows it is another desk: {told:?}");
         for (agent, known) in self.desk.agents() {
-            let held = |work: &&Work| self.desk.holder(work.arrival.place.conversation) == Some(agent);
-            let load = u16::try_from(self.work.values().filter(held).count()).unwrap();
-            assert_eq!(known.load(Channel::Chat), load);
-            assert!(load <= known.seat.profile.capacity[&Channel::Chat], "{agent} has {load}");
+            for (channel, room) in &known.seat.profile.capacity {
+                let theirs = |work: &&Work| {
+                    work.arrival.channel == *channel
+                        && self.desk.holder(work.arrival.place.conversation) == Some(agent)
+                };
+                let is_offer = |work: &&Work| matches!(work.standing, Standing::Offered { .. });
+                let load = u16::try_from(self.work.values().filter(theirs).count()).unwrap();
+                assert_eq!(known.load(*channel), load);
+                assert!(load <= *room, "{agent} has {load}");
+                let offers = self.work.values().filter(theirs).filter(is_offer).count();
+                assert!(offers <= 1, "{agent} is asked about {offers} of one channel");
+            }
         }
         for change in &told.changes {
             if let Change::Offered { conversation, agent, .. } = change {

@@ -52,7 +52,7 @@ fn processes_that_take_turns_see_one_desk_and_never_offer_twice() {
     }
     let none: [String; 0] = [];
     let mut at = 10;
-    for step in 0..120_usize {
+    for step in 0..180_usize {
         match step % 12 {
             0 | 4 | 7 => drop(floor.line(at, step % 10)),
             1 => drop(floor.missed(at, step % 5)),

@@ -378,6 +378,11 @@ impl Floor {
         self.seen = self.memory.feed.len();
         let offered: BTreeSet<_> = self.pending.values().collect();
         assert_eq!(offered.len(), self.pending.len(), "two offers of one conversation");
+        let asked = |(id, conversation): (&ReservationId, &ConversationId)| {
+            (&rows.reservations[id].agent, rows.conversations[conversation].channel)
+        };
+        let asked: BTreeSet<_> = self.pending.iter().map(asked).collect();
+        assert_eq!(asked.len(), self.pending.len(), "two offers of one channel to one agent");
         for id in offered {
             // What is taken apart is taken again from the log; the next turn ends what was offered of it.
             let apart = rows.merges.values().any(|row| row.undone_at.is_some());
