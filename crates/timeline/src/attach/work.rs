@@ -144,6 +144,8 @@ impl Desk<'_> {
         let agent = row.assignee.clone()?;
         let reason = match self.known.agents.get(&agent) {
             None => "no agent has this name",
+            // Whose console is open sees it, whether or not they said that they are here.
+            Some(known) if known.is_connected() => return None,
             Some(known) if known.gone_since.is_some_and(|gone| gone < row.handed_at) => {
                 "the agent was gone already when it was given to them"
             }

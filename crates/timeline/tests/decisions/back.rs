@@ -213,6 +213,22 @@ fn what_was_given_to_somebody_who_had_gone_waits_for_others_when_the_client_writ
 }
 
 #[test]
+fn who_never_said_that_they_are_here_keeps_what_they_took_while_their_console_is_open() {
+    let mut floor = offers::floor();
+    floor.connect(0, "dora", HERE, true);
+    let chat = floor.line(10, 1);
+    floor.does(11, "dora", Deed::Claim { conversation: chat }).unwrap();
+    floor.answers(12, "dora", chat);
+    floor.line(20, 1);
+    assert_eq!((floor.conversation(chat).assignee.as_deref(), returns(&floor)), (Some("dora"), 0));
+    floor.answers(21, "dora", chat);
+    floor.connect(22, "dora", HERE, false);
+    floor.line(30, 1);
+    assert_eq!((floor.conversation(chat).assignee.as_deref(), returns(&floor)), (None, 1));
+    floor.replays();
+}
+
+#[test]
 fn a_chat_whose_client_does_not_come_back_is_over_and_takes_nobodys_room() {
     let mut floor = offers::floor();
     floor.hire(0, "anna", &["default"], &[], 1);
