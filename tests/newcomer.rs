@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tests::setup::frontdesk;
@@ -10,6 +11,17 @@ use tests::wait::PATIENCE;
 use tests::{Agent, App, Database, Nats, Setup, eventually};
 
 const NUMBER: &str = "+380441234567";
+
+#[test]
+fn what_the_readme_shows_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is in the checkout");
+    let readme = fs::read_to_string(root.join("README.md")).expect("could not read it");
+    let shown: Vec<_> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(shown.iter().any(|path| path.ends_with(".png")), "a picture of the console: {shown:?}");
+    for path in shown.iter().filter(|path| !path.contains("://")) {
+        assert!(root.join(path).exists(), "{path} is not there");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_printed_works() {

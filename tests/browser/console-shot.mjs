@@ -1,9 +1,9 @@
-// Writes pictures of the console: `FRONTDESK=…/frontdesk node console-shot.mjs`, into screenshots/.
+// Writes pictures of the console: `FRONTDESK=…/frontdesk node console-shot.mjs`, into the console's screenshots/.
 import { mkdirSync } from 'node:fs';
 import { Agent, House } from './console.mjs';
 import { Site } from './site.mjs';
 
-const folder = new URL('screenshots/', import.meta.url).pathname;
+const folder = new URL('../../crates/console/screenshots/', import.meta.url).pathname;
 mkdirSync(folder, { recursive: true });
 
 class Clinic extends House {
@@ -58,7 +58,7 @@ await agent.entries.filter({ hasText: 'We shall exchange it' }).filter({ hasText
 await desk.chat('Thank you! Can you come on Thursday?', olena);
 await agent.entries.filter({ hasText: 'Thursday' }).waitFor();
 await agent.composer.fill('Yes, between ten and noon');
-const shot = name => agent.page.screenshot({ path: `${folder}console-${name}.png`, animations: 'disabled' });
+const shot = name => agent.page.screenshot({ path: `${folder}${name}.png`, animations: 'disabled' });
 await shot('desktop');
 await agent.page.setViewportSize({ width: 360, height: 740 });
 await shot('phone');
